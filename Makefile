@@ -1,0 +1,38 @@
+# make demo   train, cross-evaluate and print Tables 2, 3 and 4 on a small real data set
+# make test   run the tests
+# make lint   check style
+# make lock   resolve requirements.lock again from pyproject.toml
+# Each sets up what it needs (.venv, pinned by requirements.lock) and reuses it the next time.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# The tests spend most of their time in processes of their own: more workers than cores only slow them.
+TEST_WORKERS ?= 2
+
+.PHONY: env demo test lint lock
+
+env: .venv/.complete
+
+.venv/.complete: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet requirements.lock
+	@touch $@
+
+demo: env
+	$(BIN)/python -m data.digits demo/digits
+	$(BIN)/python -m launch.sweep configs/sweeps/demo.yaml
+	$(BIN)/python evaluate.py demo/runs/* --padding zero partial
+	$(BIN)/python -m results tables --runs demo/runs --seeds 2
+
+test: env
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lock: env
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""Configuration: strict YAML files, `base:` inheritance and dotted overrides."""

@@ -1,0 +1,110 @@
+"""Every setting of a run: its type, its unit and what it means.
+
+No field has a default: what a run does is written in its YAML files, where it can be read and
+cited. The one exception is `run.name`, which is derived from the other settings.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+Arch = Literal["vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152"]
+Padding = Literal["zero", "partial", "reflect", "replicate"]
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _increasing(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(a > b for a, b in zip(values, values[1:], strict=False)):
+        raise ValueError("must not decrease")
+    return values
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, strictly typed, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Model(Section):
+    """The network; `padding` is the scientific variable of the study."""
+
+    arch: Arch  # torchvision's constructor of that name
+    padding: Padding  # what every convolution with padding > 0 does at the border
+    num_classes: Count  # outputs of the last layer; must equal the data set's classes
+
+
+class Data(Section):
+    """Where the images are and how they become batches (Section 4.1)."""
+
+    root: str  # folder that holds train/<class>/ and val/<class>/
+    backend: Literal["torchvision", "synthetic"]  # synthetic: constant noise, to time the rest
+    image_size: Count  # px, side of the square the network sees
+    eval_resize: Count  # px, the shorter side before the centre crop
+    crop_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_increasing)]  # of the image
+    crop_aspect: Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]  # width/height
+    flip: Fraction  # probability of a horizontal flip
+    global_batch_size: Count  # images a step, over all processes
+    workers: Annotated[int, Field(ge=0)]  # loader processes for each training process
+    synthetic_size: tuple[Count, Count]  # images in train and val of the synthetic backend
+
+
+class Optim(Section):
+    """SGD without Nesterov; weight decay acts on every parameter."""
+
+    lr: Positive  # before the first milestone
+    milestones: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_increasing)
+    ]  # epochs, counted from 0, at which lr is multiplied by gamma
+    gamma: Positive
+    momentum: Fraction
+    weight_decay: NotNegative
+
+
+class Train(Section):
+    """How long, and with which arithmetic."""
+
+    epochs: Count
+    precision: Literal["fp32", "tf32", "bf16", "fp16"]  # bf16, fp16: autocast
+    compile: Literal["off", "default", "max-autotune"]  # torch.compile's mode
+    channels_last: bool  # memory layout of images and weights
+    deterministic: bool  # only deterministic kernels: bit-equal reruns on a GPU, slower
+    checkpoint_steps: Literal[0]  # 0: a checkpoint after every epoch
+
+
+class Recipe(Section):
+    """What `optim.lr` and the BN statistics belong to; a launch that departs is warned."""
+
+    global_batch_size: Count  # images a step that `optim.lr` was chosen for
+    bn_batch_size: Count  # images a process that each BN layer averages over
+
+
+class Run(Section):
+    """Where the results go: the run directory is root/name."""
+
+    root: str
+    name: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=+-]*$")] | None
+    )  # null: <arch>_<padding>_seed<seed>
+
+
+class Config(Section):
+    """One run."""
+
+    model: Model
+    data: Data
+    optim: Optim
+    train: Train
+    recipe: Recipe
+    seed: Annotated[int, Field(ge=0, lt=2**32)]  # of weights, order, crops, flips and dropout
+    run: Run
+
+
+# Settings that may differ between two sessions of one run: they move no number of it.
+OPERATIONAL_KEYS = frozenset(
+    {"data.root", "data.workers", "train.checkpoint_steps", "run.root", "run.name"}
+    | {"recipe.global_batch_size", "recipe.bn_batch_size"}
+)

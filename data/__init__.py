@@ -1,0 +1,1 @@
+"""Image folders as batches: the same images, crops and flips on any number of processes."""

@@ -1,0 +1,81 @@
+"""The only place that chooses a backend."""
+
+from dataclasses import dataclass
+
+import torch
+
+from configs.schema import Data
+from data.index import load_index
+from data.interface import DataError, Loader
+from data.steps import EvalSteps, TrainSteps
+from data.synthetic import SyntheticLoader
+from data.torchvision_backend import EvalView, TorchvisionLoader, TrainView
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """Both splits for one process, and the data set's fingerprint."""
+
+    train: Loader
+    val: Loader
+    fingerprint: str
+
+
+def build_loaders(
+    data: Data,
+    num_classes: int,
+    seed: int,
+    place: tuple[int, int],
+    device: torch.device,
+    channels_last: bool,
+) -> Loaders:
+    """Return the loaders of one process.
+
+    Args:
+        data: the configuration's section.
+        num_classes: of the model; the data set must have as many.
+        seed: of order, crops and flips.
+        place: this process's rank and the number of processes.
+        device: where the batches go.
+        channels_last: memory layout of the images.
+
+    Raises:
+        DataError: the data set is missing or unusable, has another number of classes, or the
+            processes do not divide the batch.
+    """
+    rank, world = place
+    if data.global_batch_size % world:
+        raise DataError(
+            f"data.global_batch_size {data.global_batch_size} cannot be divided by {world} "
+            f"processes; choose a multiple of {world}"
+        )
+    batch = data.global_batch_size
+
+    def steps(train_images: int, val_images: int) -> tuple[TrainSteps, EvalSteps]:
+        return (
+            TrainSteps(train_images, batch, rank, world, seed),
+            EvalSteps(val_images, batch // world, rank, world),
+        )
+
+    if data.backend == "synthetic":
+        train, val = (
+            SyntheticLoader(part, data.image_size, num_classes, device, channels_last)
+            for part in steps(*data.synthetic_size)
+        )
+        return Loaders(train, val, f"synthetic {data.synthetic_size[0]} {data.synthetic_size[1]}")
+
+    index = load_index(data.root)
+    if len(index.classes) != num_classes:
+        raise DataError(
+            f"{data.root}: has {len(index.classes)} classes, the model {num_classes}; "
+            f"set model.num_classes={len(index.classes)}"
+        )
+    train_steps, val_steps = steps(len(index.train), len(index.val))
+    train_view = TrainView(seed, data.image_size, data.crop_area, data.crop_aspect, data.flip)
+    val_view = EvalView(data.eval_resize, data.image_size)
+    common = (data.workers, device, channels_last)
+    return Loaders(
+        TorchvisionLoader(index.train, train_steps, train_view, *common),
+        TorchvisionLoader(index.val, val_steps, val_view, *common),
+        index.fingerprint,
+    )

@@ -1,0 +1,66 @@
+"""The plan as a sequence of steps for one process: what every backend iterates over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from data import plan
+
+# BN cannot average over a single value (a lone image at 1 x 1 px): a smaller share of a last
+# training batch is filled up with images that have no weight in the loss.
+MIN_TRAIN_SHARE = 2
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process's share of one step.
+
+    Attributes:
+        epoch: counted from 0.
+        samples: (n,) int64 places in the split, fillers at the end.
+        counted: how many of them are no fillers.
+        global_count: images of this step over all processes, fillers not counted.
+    """
+
+    epoch: int
+    samples: np.ndarray
+    counted: int
+    global_count: int
+
+
+class TrainSteps:
+    """The steps of an epoch: the same number on every process, the last one smaller."""
+
+    def __init__(self, images: int, batch: int, rank: int, world: int, seed: int):
+        self.images, self.batch, self.rank, self.world, self.seed = images, batch, rank, world, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-self.images // self.batch)
+
+    def __iter__(self) -> Iterator[Step]:
+        order = plan.epoch_order(self.seed, self.epoch, self.images)
+        for step in range(len(self)):
+            share = plan.train_share(order, step, self.batch, self.rank, self.world)
+            missing = max(0, MIN_TRAIN_SHARE - len(share))
+            samples = np.append(share, order[[step * self.batch] * missing])
+            total = min(self.batch, self.images - step * self.batch)
+            yield Step(self.epoch, samples, len(share), total)
+
+
+class EvalSteps:
+    """This process's part of a split in batches; the parts of all processes make the whole."""
+
+    def __init__(self, images: int, batch: int, rank: int, world: int):
+        self.images, self.batch = images, batch
+        self.share = plan.eval_share(images, rank, world)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.share) // self.batch)
+
+    def __iter__(self) -> Iterator[Step]:
+        for start in range(0, len(self.share), self.batch):
+            samples = self.share[start : start + self.batch]
+            yield Step(self.epoch, samples, len(samples), len(samples))

@@ -1,0 +1,1 @@
+"""Many runs: expand a sweep and start what is missing; needs no torch."""

@@ -1,0 +1,51 @@
+"""torchvision's networks, converted to a padding scheme."""
+
+import torch
+import torchvision
+from torch import nn
+
+from padding import PaddingError, convert_padding
+
+ARCHITECTURES = ("vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152")
+
+
+def build_model(arch: str, padding: str, num_classes: int) -> nn.Module:
+    """Return the network with fresh weights from torch's global generator (Section 4.1).
+
+    The zero-padded torchvision model is built and initialized first and then converted: one seed
+    gives the same weights under every scheme. Keys are torchvision's; under zero padding so are the
+    outputs, bit for bit.
+
+    Args:
+        arch: one of ARCHITECTURES.
+        padding: 'zero', 'partial', 'reflect' or 'replicate'.
+        num_classes: outputs of the last layer.
+
+    Raises:
+        ValueError: an unknown architecture or scheme.
+    """
+    if arch not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {arch!r}; choose from {', '.join(ARCHITECTURES)}")
+    model = getattr(torchvision.models, arch)(weights=None, num_classes=num_classes)
+    return convert_padding(model, padding)
+
+
+def check_image_size(arch: str, padding: str, image_size: int) -> None:
+    """Trace the shapes of a square image through the network, without computing anything.
+
+    Raises:
+        PaddingError: a feature map is too small for reflection; names the layer.
+    """
+    with torch.device("meta"):
+        model = build_model(arch, padding, num_classes=1).eval()
+        image = torch.empty(1, 3, image_size, image_size)
+    try:
+        with torch.no_grad():
+            model(image)
+    except PaddingError as error:
+        name = {module: name for name, module in model.named_modules()}[error.module]
+        raise PaddingError(
+            f"{arch} with {image_size}-px images: layer {name}: {error}; "
+            f"use larger images (data.image_size) or another model.padding",
+            error.module,
+        ) from None

@@ -1,0 +1,56 @@
+"""metrics.jsonl: one row a finished epoch."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from records.run_dir import RunError, write_atomically
+
+Row = dict[str, Any]
+
+
+def append(path: Path, row: Row) -> None:
+    """Add a row and make sure that it is on disk."""
+    with open(path, "a") as file:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Row]:
+    """Return all complete rows; [] when there is no file yet.
+
+    A last line without its end is what a crash left of an epoch; that epoch has no checkpoint
+    either, so it counts as never run.
+
+    Raises:
+        RunError: a complete line is not JSON, or the epochs are not 0, 1, 2, ...
+    """
+    if not path.exists():
+        return []
+    *lines, _ = path.read_text().split("\n")
+    try:
+        rows = [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise RunError(f"{path}: a line is not JSON ({error}); restore the file") from None
+    if [row.get("epoch") for row in rows] != list(range(len(rows))):
+        raise RunError(f"{path}: the epochs are not 0, 1, 2, ...; restore the file")
+    return rows
+
+
+def truncate(path: Path, epochs: int) -> list[Row]:
+    """Keep the rows of the first `epochs` epochs, and return them.
+
+    Raises:
+        RunError: there are fewer.
+    """
+    rows = read(path)
+    if len(rows) < epochs:
+        raise RunError(
+            f"{path}: has {len(rows)} epochs, but the checkpoint was saved after {epochs}; "
+            f"restore the file, or delete the run directory to start over"
+        )
+    kept = rows[:epochs]
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+    return kept

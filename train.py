@@ -1,0 +1,167 @@
+"""Train one network: config -> model and loaders -> fit -> run directory.
+
+    python train.py CONFIG.yaml [key.sub=value ...]
+    torchrun --nproc-per-node=8 train.py configs/resnet50.yaml model.padding=partial seed=3 \\
+        data.root=/imagenet
+
+The same command resumes an unfinished run and leaves a finished one alone.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from configs.errors import UserError
+from configs.load import load
+from configs.schema import Config
+from data.build import build_loaders
+from models import build_model, check_image_size
+from padding import PaddingError
+from records import metrics_log
+from records.run_dir import RunDir, read_json, write_json
+from records.summary import summarize
+from training import checkpoint, distributed
+from training.distributed import Process, agree, on_first
+from training.fit import fit
+from training.precision import set_arithmetic
+from training.provenance import recipe_warnings, record_environment
+from training.seeding import seed_weights
+from training.state import TrainState, new_state
+
+
+@record  # torchrun shows the traceback of the process that failed first
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="YAML file, for example configs/resnet50.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="replace a setting")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both become KeyboardInterrupt
+    with distributed.command() as process:
+        config = agree(lambda: load(arguments.config, arguments.overrides))
+        train(config, process)
+
+
+def train(config: Config, process: Process) -> None:
+    """Do the run of `config`, or what is left of it.
+
+    Raises:
+        UserError: something the user can mend; no existing run was touched.
+    """
+    # Whatever can be wrong is looked at before the run directory is.
+    agree(lambda: _check_model(config))
+    loaders = agree(
+        lambda: build_loaders(
+            config.data,
+            config.model.num_classes,
+            config.seed,
+            (process.rank, process.world),
+            process.device,
+            config.train.channels_last,
+        )
+    )
+    set_arithmetic(config.train.precision, config.train.deterministic)
+    seed_weights(config.seed)
+    model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
+    fp16 = config.train.precision == "fp16"
+    state = new_state(
+        model.to(process.device),
+        process.device,
+        config.optim.momentum,
+        config.optim.weight_decay,
+        fp16,
+    )
+
+    run = RunDir(Path(config.run.root) / config.run.name)
+    with ExitStack() as stack:
+        finished = on_first(process, lambda: _open(run, config, stack))
+        if finished:
+            return
+        agree(lambda: _restore(state, run))
+        on_first(process, lambda: _announce(run, config, state, process, loaders.fingerprint))
+        with _status(run, process):
+            rows = fit(config, state, loaders.train, loaders.val, process, run)
+            if process.is_first:
+                _finish(run, rows)
+
+
+def _check_model(config: Config) -> None:
+    try:
+        check_image_size(config.model.arch, config.model.padding, config.data.image_size)
+    except PaddingError as error:
+        raise UserError(str(error)) from None
+
+
+def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
+    """Create or lock the run directory; tell whether there is nothing left to do."""
+    run.open_for(config)
+    if run.is_finished():
+        print(f"{run.path}: finished already, {_result(run)}")
+        return True
+    stack.enter_context(run.lock())
+    return False
+
+
+def _restore(state: TrainState, run: RunDir) -> None:
+    file = run.checkpoints / checkpoint.LAST
+    if file.exists():
+        state.load_state_dict(checkpoint.load(file))
+
+
+def _announce(
+    run: RunDir, config: Config, state: TrainState, process: Process, fingerprint: str
+) -> None:
+    """Say what begins, and forget the epochs that no checkpoint covers."""
+    metrics_log.truncate(run.metrics_file, state.epoch)
+    warnings = recipe_warnings(config, process.world)
+    warnings += record_environment(run, process, fingerprint, warnings)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    verb = f"resumed after epoch {state.epoch}" if state.epoch else "started"
+    print(
+        f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
+        f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}",
+        flush=True,
+    )
+
+
+@contextmanager
+def _status(run: RunDir, process: Process) -> Iterator[None]:
+    """Keep status.json true, however the block ends."""
+    if process.is_first:
+        run.set_status("running")
+    try:
+        try:
+            yield
+        except Exception as error:
+            run.end("failed", f"{type(error).__name__}: {error}")
+            raise
+    except KeyboardInterrupt:
+        if process.is_first and run.end("interrupted"):
+            print(f"{run.path}: interrupted; the same command resumes it", file=sys.stderr)
+        raise
+
+
+def _finish(run: RunDir, rows: list[metrics_log.Row]) -> None:
+    write_json(run.summary_file, summarize(rows))
+    run.set_status("finished")
+    print(f"{run.path}: finished, {_result(run)}")
+
+
+def _result(run: RunDir) -> str:
+    summary: dict[str, Any] = read_json(run.summary_file)
+    return (
+        f"best {summary['best']['val_top1']:.3f}, last5_avg {summary['last5_avg']:.3f} (top-1 in %)"
+    )
+
+
+if __name__ == "__main__":
+    main()

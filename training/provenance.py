@@ -1,0 +1,107 @@
+"""Where a run comes from: enough to repeat it, or to see why it cannot be repeated."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy
+import PIL
+import torch
+import torchvision
+
+from configs.schema import Config
+from records.run_dir import RunDir, RunError, read_json, write_json
+from training.distributed import Process
+
+
+def recipe_warnings(config: Config, world: int) -> list[str]:
+    """Return what in this launch departs from the batch sizes that the recipe belongs to."""
+    batch, recipe = config.data.global_batch_size, config.recipe
+    warnings = []
+    if batch != recipe.global_batch_size:
+        warnings.append(
+            f"a global batch of {batch} images at lr {config.optim.lr:g}: the recipe's lr belongs "
+            f"to {recipe.global_batch_size} images a step (data.global_batch_size)"
+        )
+    if batch / world != recipe.bn_batch_size:
+        warnings.append(
+            f"BN averages over {batch / world:g} images a process ({batch} over {world}), in the "
+            f"recipe over {recipe.bn_batch_size}; accuracies may differ"
+        )
+    return warnings
+
+
+def record_environment(
+    run: RunDir, process: Process, fingerprint: str, warnings: list[str]
+) -> list[str]:
+    """Write environment.json, or add this session to a resumed run's.
+
+    Returns:
+        What differs from the run's first session, as warnings.
+
+    Raises:
+        RunError: the data set is not the one that the run began with.
+    """
+    now = _environment(process, fingerprint) | {"warnings": warnings}
+    if not run.environment_file.is_file():
+        write_json(run.environment_file, now | {"resumed": []})
+        return []
+    first = read_json(run.environment_file)
+    if first["data_fingerprint"] != fingerprint:
+        raise RunError(
+            f"{run.path}: the data set has changed since the run began (fingerprint "
+            f"{first['data_fingerprint']} -> {fingerprint}); restore it or start another run"
+        )
+    first["resumed"].append(now)
+    write_json(run.environment_file, first)
+    return [
+        f"resumed with another {key}: {first[key]} -> {now[key]}"
+        for key in ("git_commit", "versions", "world_size", "devices")
+        if first[key] != now[key]
+    ]
+
+
+def _environment(process: Process, fingerprint: str) -> dict[str, Any]:
+    cuda = process.device.type == "cuda"
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changes": _git("status", "--porcelain", "--untracked-files=no").splitlines(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": numpy.__version__,
+            "pillow": PIL.__version__,
+            "cuda": torch.version.cuda if cuda else None,
+            "cudnn": torch.backends.cudnn.version() if cuda else None,
+        },
+        "devices": torch.cuda.get_device_name() if cuda else _processor(),
+        "host": platform.node(),
+        "world_size": process.world,
+        "backend": process.backend,
+        "data_fingerprint": fingerprint,
+    }
+
+
+def _git(*command: str) -> str:
+    """Return git's answer about the program's own checkout, '' without one."""
+    folder = Path(__file__).resolve().parent
+    try:
+        answer = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return answer.stdout.rstrip() if answer.returncode == 0 else ""
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor()
+    return f"CPU {name}, {torch.get_num_threads()} threads"

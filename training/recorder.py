@@ -1,0 +1,100 @@
+"""What a run shows and keeps while it goes on: console, metrics.jsonl, TensorBoard."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from data.interface import Batch, Loader
+from records import metrics_log, summary
+from records.metrics_log import Row
+from records.run_dir import RunDir
+
+_LINE_SECONDS = 60  # between two plain lines of a long epoch, where there is no terminal
+
+
+class Recorder:
+    """Records for the first process; `quiet=True` on the others measures and shows nothing.
+
+    Attributes:
+        waited: seconds that the current pass has spent waiting for its batches.
+    """
+
+    def __init__(self, run: RunDir, epochs: int, quiet: bool):
+        self.epochs, self.quiet, self.waited = epochs, quiet, 0.0
+        self._file = run.metrics_file
+        self._rows: list[Row] = [] if quiet else metrics_log.read(self._file)
+        self._tensorboard: Any = None
+        if not quiet:
+            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+
+            # Drops what an interrupted epoch left behind.
+            self._tensorboard = SummaryWriter(run.tensorboard, purge_step=len(self._rows))
+
+    def say(self, text: str) -> None:
+        """Print a line that does not tear a progress bar."""
+        if not self.quiet:
+            tqdm.write(text)
+
+    def watch(self, loader: Loader, label: str) -> Iterator[Batch]:
+        """Yield the loader's batches; show progress and measure the time spent waiting."""
+        self.waited = 0.0
+        yield from self._progress(self._timed(loader), len(loader), label)
+
+    def record(self, row: Row) -> bool:
+        """Keep and show a finished epoch; tell whether it is the best so far."""
+        self._rows.append(row)
+        if self.quiet:
+            return False
+        metrics_log.append(self._file, row)
+        for name, value in row.items():
+            if name not in ("epoch", "val_count"):
+                self._tensorboard.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
+        self._tensorboard.flush()
+        best = summary.best(self._rows)
+        self.say(self._line(row, best))
+        return best is row
+
+    def close(self) -> list[Row]:
+        """Close the files and return all rows."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+        return self._rows
+
+    def _timed(self, loader: Loader) -> Iterator[Batch]:
+        asked = time.perf_counter()
+        for batch in loader:
+            self.waited += time.perf_counter() - asked
+            yield batch
+            asked = time.perf_counter()
+
+    def _progress(self, batches: Iterable[Batch], steps: int, label: str) -> Iterable[Batch]:
+        if self.quiet or not sys.stderr.isatty():
+            return self._plain_lines(batches, steps, label)
+        return tqdm(batches, desc=label, total=steps, unit="step", leave=False, dynamic_ncols=True)
+
+    def _plain_lines(self, batches: Iterable[Batch], steps: int, label: str) -> Iterator[Batch]:
+        started = said = time.monotonic()
+        images = 0
+        for step, batch in enumerate(batches):
+            yield batch
+            images += batch.global_count
+            now = time.monotonic()
+            if now - said > _LINE_SECONDS:
+                said = now
+                rate = images / (now - started)
+                self.say(f"{label}: step {step + 1}/{steps}, {rate:.0f} images/s")
+
+    def _line(self, row: Row, best: Row) -> str:
+        left = self.epochs - row["epoch"] - 1
+        recent = self._rows[-5:]
+        seconds = left * sum(r["seconds"] for r in recent) / len(recent)
+        return (
+            f"epoch {row['epoch'] + 1:>3}/{self.epochs}  lr {row['lr']:.2g}"
+            f"  train loss {row['train_loss']:.3f} top-1 {row['train_top1']:.2f}"
+            f"  val loss {row['val_loss']:.3f} top-1 {row['val_top1']:.3f}"
+            f" (best {best['val_top1']:.3f})  {row['images_per_second']:.0f} images/s"
+            f"  waiting for data {row['data_wait']:.0%}  ETA {tqdm.format_interval(seconds)}"
+        )
