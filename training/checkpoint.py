@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from records.run_dir import RunError, atomic_writer
 
@@ -39,9 +40,24 @@ def load(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: half a checkpoint or none ({reason}); {remedy}") from None
     if damaged is not None:
         raise RunError(f"{path}: damaged (checksum of {damaged}); {remedy}")
-    if not isinstance(content, dict) or not {"model", "epoch"} <= content.keys():
+    if not isinstance(content, dict) or not {"model", "epochs_done"} <= content.keys():
         raise RunError(f"{path}: not a checkpoint of this project; {remedy}")
     return content
+
+
+def load_weights(model: nn.Module, saved: dict[str, Any]) -> None:
+    """Load a checkpoint's weights into `model`.
+
+    Raises:
+        RunError: they are of another network.
+    """
+    try:
+        model.load_state_dict(saved["model"])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        raise RunError(
+            f"the checkpoint is of another network than config.yaml says ({reason[0].strip()})"
+        ) from None
 
 
 def save_epoch(folder: Path, state: dict[str, Any], is_best: bool) -> None:
@@ -49,8 +65,8 @@ def save_epoch(folder: Path, state: dict[str, Any], is_best: bool) -> None:
 
     last.pt comes last: until it is there, the epoch counts as never run.
     """
-    epoch = state["epoch"] - 1
-    weights = {"model": state["model"], "epoch": epoch}
+    epoch = state["epochs_done"] - 1
+    weights = {"model": state["model"], "epochs_done": state["epochs_done"]}
     save(folder / epoch_name(epoch), weights)
     if is_best:
         save(folder / BEST, weights)

@@ -62,7 +62,7 @@ def fit(
         batches = recorder.watch(val_loader, f"{label} val")
         val = evaluate(state.model, batches, config.train.precision, val_loader.images)
 
-        # The row before the checkpoint: a run killed in between drops the row and repeats the epoch.
+        # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
         state.epoch = epoch + 1
         is_best = recorder.record(
             {

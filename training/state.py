@@ -29,7 +29,7 @@ class TrainState:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "epoch": self.epoch,
+            "epochs_done": self.epoch,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ class TrainState:
         self.optimizer.load_state_dict(saved["optimizer"])
         if saved["scaler"]:
             self.scaler.load_state_dict(saved["scaler"])
-        self.epoch = saved["epoch"]
+        self.epoch = saved["epochs_done"]
 
 
 def new_state(

@@ -1,0 +1,174 @@
+"""Many runs from one file: start the missing ones, one after the other, or say how they stand.
+
+    python -m launch.sweep configs/sweeps/tables_2_3.yaml data.root=/imagenet
+    python -m launch.sweep configs/sweeps/tables_2_3.yaml --status
+
+A sweep file lists `configs` (paths relative to it), a `grid` of dotted keys with their values, and
+`nproc_per_node`. Every combination is one run. Finished runs are skipped, interrupted ones resumed.
+"""
+
+import argparse
+import itertools
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.errors import run_command
+from configs.load import known_keys, load, unknown_key
+from configs.schema import Config
+from configs.yaml_source import ConfigError, Entry, read
+from records import metrics_log
+from records.run_dir import RunDir, read_json
+
+_TRAIN = Path(__file__).resolve().parent.parent / "train.py"
+_KEYS = ("configs", "grid", "nproc_per_node")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a sweep: `config` is what train.py makes of `file` and `overrides`."""
+
+    file: Path
+    overrides: tuple[str, ...]
+    config: Config
+
+    @property
+    def directory(self) -> RunDir:
+        """The run directory, which need not exist yet."""
+        return RunDir(Path(self.config.run.root) / self.config.run.name)
+
+    def command(self, processes: int) -> list[str]:
+        """Return the command line that does the run on this machine."""
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        script = [f"--nproc-per-node={processes}", str(_TRAIN), str(self.file)]
+        return [*torchrun, *script, *self.overrides]
+
+
+def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun], int]:
+    """Return the sweep's runs, the last grid key varying fastest, and its processes a machine.
+
+    Args:
+        path: the sweep file.
+        overrides: `key.sub=value`, for all runs.
+
+    Raises:
+        ConfigError: the sweep or a resolved configuration is wrong, or two runs share a directory.
+    """
+    entries = read(path)
+    grid = {key.removeprefix("grid."): e for key, e in entries.items() if key.startswith("grid.")}
+    _check_sweep(path, entries, grid)
+    runs = []
+    for name in entries["configs"].value:
+        for values in itertools.product(*(entry.value for entry in grid.values())):
+            chosen = [f"{key}={value}" for key, value in zip(grid, values, strict=True)]
+            file = path.parent / name
+            config = load(file, [*chosen, *overrides])
+            runs.append(PlannedRun(file, (*chosen, *overrides), config))
+    directories = [run.directory.path for run in runs]
+    if len(set(directories)) < len(directories):
+        twice = next(path for path in directories if directories.count(path) > 1)
+        raise ConfigError([f"{path}: several runs would share the directory {twice}"])
+    return runs, entries["nproc_per_node"].value
+
+
+def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) -> None:
+    problems = [
+        f"{entry.where}: {unknown_key(key, _KEYS)}"
+        for key, entry in entries.items()
+        if key not in _KEYS and not key.startswith("grid.")
+    ]
+    problems += [
+        f"{entry.where}: grid: {unknown_key(key, known_keys())}"
+        for key, entry in grid.items()
+        if key not in known_keys()
+    ]
+    problems += [
+        f"{entry.where}: {key}: expected a list of values, [a, b, ...]"
+        for key, entry in [("configs", entries.get("configs")), *grid.items()]
+        if entry and not (isinstance(entry.value, tuple) and entry.value)
+    ]
+    problems += [f"{path}: {key}: missing" for key in ("configs", "nproc_per_node")
+                 if key not in entries]  # fmt: skip
+    processes = entries.get("nproc_per_node")
+    if processes and (type(processes.value) is not int or processes.value < 1):
+        problems.append(f"{processes.where}: nproc_per_node: expected a positive integer")
+    if problems:
+        raise ConfigError(problems)
+
+
+def run_here(runs: list[PlannedRun], processes: int) -> None:
+    """Do the unfinished runs one after the other on this machine.
+
+    Exits with code 1 when some did not finish; the others were done all the same.
+    """
+    unfinished = []
+    for number, run in enumerate(runs, start=1):
+        title = f"[{number}/{len(runs)}] {run.directory.path}"
+        if run.directory.is_finished():
+            print(f"{title}: finished already", flush=True)
+            continue
+        print(title, flush=True)
+        try:
+            subprocess.run(run.command(processes), check=False)
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on where it was", file=sys.stderr)
+            sys.exit(1)
+        if not run.directory.is_finished():
+            unfinished.append(f"{run.directory.path} ({_state(run.directory)})")
+    if unfinished:
+        print(f"{len(unfinished)} runs did not finish: {', '.join(unfinished)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def show_status(runs: list[PlannedRun]) -> None:
+    """Print one line a run, and how many are finished."""
+    for run in runs:
+        epochs = len(metrics_log.read(run.directory.metrics_file))
+        result = ""
+        if run.directory.is_finished():
+            summary = read_json(run.directory.summary_file)
+            result = f"best {summary['best']['val_top1']:.3f}"
+            result += f"  last5_avg {summary['last5_avg']:.3f}"
+        progress = f"{epochs}/{run.config.train.epochs} epochs"
+        print(f"{run.directory.path}  {_state(run.directory)}  {progress}  {result}".rstrip())
+    finished = sum(run.directory.is_finished() for run in runs)
+    print(f"{finished} of {len(runs)} runs finished")
+
+
+def _state(directory: RunDir) -> str:
+    status = directory.status()
+    reason = f": {status['reason']}" if status.get("reason") else ""
+    return status.get("status", "not started") + reason
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m launch.sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep", type=Path, help="for example configs/sweeps/tables_2_3.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="for all runs")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--status", action="store_true", help="how each run stands")
+    action.add_argument("--dry-run", action="store_true", help="print the commands")
+    action.add_argument("--submit", choices=("local",), default="local", help="where to run")
+    parser.add_argument("--nproc-per-node", type=int, help="instead of the sweep file's")
+    arguments = parser.parse_intermixed_args()
+    runs, processes = expand(arguments.sweep, arguments.overrides)
+    processes = arguments.nproc_per_node or processes
+    if arguments.status:
+        show_status(runs)
+    elif arguments.dry_run:
+        for run in runs:
+            print(shlex.join(run.command(processes)))
+    else:
+        run_here(runs, processes)
+
+
+if __name__ == "__main__":
+    run_command(main)

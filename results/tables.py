@@ -1,0 +1,199 @@
+"""Tables 2, 3 and 4 from runs, with the paper's columns and the paper's numbers beside ours."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from records.run_dir import RunError
+from results import printed
+from results.collect import Run
+
+StdevFormula = Literal["sample", "paper"]
+_IMAGENET_VAL = 50_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells; '-' where the paper has it, '' for what does not exist yet."""
+
+    name: str  # file name without suffix
+    title: str
+    names: int  # leading columns that hold names, not numbers
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def stdev(values: list[float], padding: str, formula: StdevFormula) -> float | None:
+    """Return the spread of the runs; None for a single run.
+
+    'sample' is sqrt(SS / (n - 1)). 'paper' is what Tables 2 and 3 print: the same for reflection
+    and replication padding, but sqrt(SS / (n + 1)) for zero and partial (results/paper/README.md).
+    """
+    if len(values) < 2:
+        return None
+    mean = fmean(values)
+    squares = sum((value - mean) ** 2 for value in values)
+    six_cells = formula == "paper" and padding in ("zero", "partial")
+    return math.sqrt(squares / (len(values) + (1 if six_cells else -1)))
+
+
+def accuracy_table(
+    runs: list[Run], measure: Literal["best", "last5_avg"], seeds: int, formula: StdevFormula
+) -> Table:
+    """Return Table 2 (`best`) or Table 3 (`last5_avg`).
+
+    Args:
+        runs: of `collect`.
+        measure: the number that stands for a run.
+        seeds: runs that a complete row has.
+        formula: of the stdev column.
+    """
+    number = 2 if measure == "best" else 3
+    paper = {row["Network"]: row for row in printed.table(number)}
+    official = ("PT_official",) if measure == "best" else ()
+    groups = _groups(runs)
+    numbers = {key: [getattr(run, measure) for run in group] for key, group in groups.items()}
+    means = {key: _mean(values) for key, values in numbers.items()}
+    width = max([seeds, *(len(values) for values in numbers.values())])
+    rows = []
+    for (arch, padding), values in numbers.items():
+        name = printed.network(arch, padding)
+        done = [value for value in values if value is not None]
+        mark = _mark(len(done), seeds)
+        base = means.get((arch, "zero"))
+        mean = means[arch, padding]
+        diff = None if mean is None or base is None else mean - base
+        ours = [
+            _cell(mean, mark),
+            "-" if padding == "zero" else _cell(diff),
+            _cell(stdev(done, padding, formula)),
+        ]
+        theirs = [paper[name][column] for column in ("average", "diff", "stdev", *official)]
+        rows.append((name, *_pad([_cell(value) for value in values], width), *ours, *theirs))
+    return Table(
+        name=f"table_{number}_{measure}",
+        title=f"Table {number}: {measure} top-1 (%)",
+        names=1,
+        columns=(
+            "Network",
+            *(f"{i + 1}_{measure}" for i in range(width)),
+            *("average", "diff", "stdev"),
+            *("paper average", "paper diff", "paper stdev", *official),
+        ),
+        rows=tuple(rows),
+        notes=_notes(runs, len(rows), len(paper), formula),
+    )
+
+
+def cross_table(runs: list[Run], seeds: int) -> Table:
+    """Return Table 4: weights trained with one padding, evaluated with another.
+
+    Raises:
+        RunError: an evaluation is of another checkpoint than the best one, as Table 4 has it.
+    """
+    paper = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
+    groups = _groups([run for run in runs if run.finished and run.evaluations])
+    cells = {
+        (arch, trained, used): [_evaluated(run, used) for run in group]
+        for (arch, trained), group in groups.items()
+        for used in _in_order(trained, {name for run in group for name in run.evaluations})
+    }
+    means = {key: _mean(values) for key, values in cells.items()}
+    width = max([seeds, *(len(values) for values in cells.values())])
+    rows = []
+    for (arch, trained, used), values in cells.items():
+        names = printed.network(arch, trained), printed.network(arch, used)
+        mean, base = means[arch, trained, used], means.get((arch, trained, trained))
+        diff = None if mean is None or base is None else mean - base
+        done = sum(value is not None for value in values)
+        theirs = [paper.get(names, {}).get(column, "") for column in ("average", "diff")]
+        rows.append(
+            (
+                *names,
+                *_pad([_cell(value) for value in values], width),
+                _cell(mean, _mark(done, seeds)),
+                "-" if used == trained else _cell(diff),
+                *theirs,
+            )
+        )
+    return Table(
+        name="table_4_cross",
+        title="Table 4: top-1 (%) of the best checkpoints under another padding",
+        names=2,
+        columns=(
+            *("Training", "Inference", *(str(i + 1) for i in range(width))),
+            *("average", "diff", "paper average", "paper diff"),
+        ),
+        rows=tuple(rows),
+        notes=_not_imagenet(runs)
+        if rows
+        else ("No evaluations yet: run evaluate.py on the run directories.",),
+    )
+
+
+def _groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """Return the runs by network and padding, in the paper's order of rows."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for arch in printed.ARCHITECTURES:
+        for padding in printed.PADDINGS:
+            model = (arch, padding)
+            group = [r for r in runs if (r.config.model.arch, r.config.model.padding) == model]
+            if group:
+                groups[model] = group
+    return groups
+
+
+def _evaluated(run: Run, padding: str) -> float | None:
+    result = run.evaluations.get(padding)
+    if result is not None and result["checkpoint"] != "best":
+        raise RunError(
+            f"{run.path}/eval/{padding}.json: is of checkpoint {result['checkpoint']}, Table 4 is "
+            f"of the best: run evaluate.py {run.path} --padding {padding}"
+        )
+    return None if result is None else result["top1"]
+
+
+def _in_order(trained: str, used: set[str]) -> list[str]:
+    """Return the training padding first, then the others in the paper's order."""
+    return sorted(used, key=lambda name: (name != trained, printed.PADDINGS.index(name)))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    done = [value for value in values if value is not None]
+    return fmean(done) if done else None
+
+
+def _cell(value: float | None, mark: str = "") -> str:
+    return ("" if value is None else f"{value:.3f}") + mark
+
+
+def _mark(done: int, seeds: int) -> str:
+    return "" if done >= seeds else f" ({done}/{seeds} seeds)"
+
+
+def _pad(cells: list[str], width: int) -> list[str]:
+    return cells + [""] * (width - len(cells))
+
+
+def _notes(runs: list[Run], rows: int, paper_rows: int, formula: StdevFormula) -> tuple[str, ...]:
+    described = {
+        "sample": "stdev: sample formula in every row of ours; the paper's column mixes two "
+        "(results/paper/README.md).",
+        "paper": "stdev: the paper's mixed formulas (results/paper/README.md).",
+    }
+    missing = paper_rows - rows
+    absent = (f"{missing} of the paper's {paper_rows} rows have no runs here.",) if missing else ()
+    unfinished = sum(not run.finished for run in runs)
+    waiting = (f"{unfinished} runs are not finished and do not count.",) if unfinished else ()
+    return (*_not_imagenet(runs), described[formula], *waiting, *absent)
+
+
+def _not_imagenet(runs: list[Run]) -> tuple[str, ...]:
+    sizes = {run.val_count for run in runs if run.val_count not in (None, _IMAGENET_VAL)}
+    if not sizes:
+        return ()
+    listed = ", ".join(f"{size:,}" for size in sorted(sizes))
+    return (f"NOT ImageNet: evaluated on {listed} images; the paper's columns are for their form.",)
