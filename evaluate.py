@@ -76,11 +76,15 @@ def evaluate_run(
     """
     model_config = config.model
     agree(lambda: _check_paddings(config, paddings))
-X    set_arithmetic(config.train.precision, config.train.deterministic)
+    channels_last = config.train.channels_last
+    loader, fingerprint = agree(
+        lambda: _val_loader(config.data, model_config.num_classes, process, channels_last)
+    )
+    set_arithmetic(config.train.precision, config.train.deterministic)
     model = build_model(model_config.arch, model_config.padding, model_config.num_classes)
     saved = agree(lambda: checkpoint.load(_checkpoint_file(run, which)))
     agree(lambda: checkpoint.load_weights(model, saved))
-    prepare(model.to(process.device), config.train.channels_last, "off")
+    prepare(model.to(process.device), channels_last, "off")
     for padding in paddings:
         result = evaluate(
             convert_padding(model, padding), loader, config.train.precision, loader.images
@@ -88,10 +92,10 @@ X    set_arithmetic(config.train.precision, config.train.deterministic)
         parts = gather_on_first(process, (result.index, result.label, result.prediction))
         if process.is_first:
             _write(run, padding, which, saved["epochs_done"] - 1, fingerprint, result, parts)
+            top1, top5 = (100 * n / result.count for n in (result.correct1, result.correct5))
             print(
                 f"{run.path}: trained with {model_config.padding}, evaluated with {padding} "
-                f"({which}, epoch {saved['epochs_done']}): top-1 {_percent(result.correct1, result)}"
-                f", top-5 {_percent(result.correct5, result)}",
+                f"({which}, epoch {saved['epochs_done']}): top-1 {top1:.3f}, top-5 {top5:.3f}",
                 flush=True,
             )
 
@@ -170,10 +174,6 @@ def _write(
             "data_fingerprint": fingerprint,
         },
     )
-
-
-def _percent(correct: int, result: Evaluation) -> str:
-    return f"{100 * correct / result.count:.3f}"
 
 
 if __name__ == "__main__":

@@ -57,4 +57,5 @@ def _ratio_1d(
     first = torch.arange(outputs, device="cpu")[:, None] * stride - before
     taps = first + torch.arange(kernel, device="cpu") * dilation
     inside = ((taps >= 0) & (taps < size)).sum(dim=1)
-    return torch.where(inside > 0, kernel / inside.double(), 0.0)
+    # Tensor by tensor: number / tensor multiplies by the rounded reciprocal.
+    return torch.where(inside > 0, torch.full_like(inside, kernel).double() / inside, 0.0)

@@ -49,6 +49,6 @@ def new_state(
     Weight decay acts on every parameter, no Nesterov (pytorch/examples, as Section 4.1 says).
     """
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay
+        model.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay, fused=True
     )
     return TrainState(model, optimizer, torch.amp.GradScaler(device.type, enabled=fp16))

@@ -1,0 +1,221 @@
+"""The layer against Eq. 4 by brute force, and conversion in place."""
+
+import copy
+import itertools
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from padding import PartialConv2d, ReflectConv2d, convert_padding, padding_ratio
+
+SCHEMES = ["zero", "partial", "reflect", "replicate"]
+
+
+def eq4(x, conv):
+    """Eq. 4 and 5 literally: walk over every window and every tap, in float64."""
+    (kh, kw), (sh, sw), (dh, dw) = conv.kernel_size, conv.stride, conv.dilation
+    before = conv.padding
+    after = before
+    if isinstance(before, str):
+        total = (dh * (kh - 1), dw * (kw - 1)) if before == "same" else (0, 0)
+        before = (total[0] // 2, total[1] // 2)
+        after = (total[0] - before[0], total[1] - before[1])
+    height, width = x.shape[-2:]
+    out_h = (height + before[0] + after[0] - dh * (kh - 1) - 1) // sh + 1
+    out_w = (width + before[1] + after[1] - dw * (kw - 1) - 1) // sw + 1
+    out_c, in_c = conv.weight.shape[:2]
+    y = torch.zeros(x.shape[0], out_c, out_h, out_w, dtype=torch.float64)
+    per_group = out_c // conv.groups
+    for i, j in itertools.product(range(out_h), range(out_w)):
+        taps = []
+        for u, v in itertools.product(range(kh), range(kw)):
+            row, column = i * sh - before[0] + u * dh, j * sw - before[1] + v * dw
+            if 0 <= row < height and 0 <= column < width:
+                taps.append((u, v, row, column))
+        if not taps:
+            continue
+        us, vs, rows, columns = (list(values) for values in zip(*taps, strict=True))
+        for group in range(conv.groups):
+            outputs = slice(group * per_group, (group + 1) * per_group)
+            seen = x[:, group * in_c : (group + 1) * in_c, rows, columns]
+            total = torch.einsum("nct,oct->no", seen, conv.weight[outputs][:, :, us, vs])
+            y[:, outputs, i, j] = total * (kh * kw / len(taps))
+        if conv.bias is not None:
+            y[:, :, i, j] += conv.bias
+    return y.detach()
+
+
+CASES = [
+    (kernel, stride, padding, dilation)
+    for kernel, stride, padding, dilation in itertools.product(
+        [(3, 3), (1, 3), (4, 2), (5, 5)], [1, 2, (3, 1)], [1, 2, (0, 1), "same"], [1, (2, 1)]
+    )
+    if padding != "same" or stride == 1
+]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("size", [(9, 9), (10, 7), (9, 8)])
+@pytest.mark.parametrize(("groups", "bias"), [(1, True), (2, False), (4, True)])
+def test_equals_equation_4(size, groups, bias):
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    for kernel, stride, padding, dilation in CASES:
+        conv = PartialConv2d(
+            4, 4, kernel, stride, padding, dilation, groups, bias, dtype=torch.float64
+        )
+        expected = eq4(x, conv)
+        assert expected.shape == conv(x).shape
+        torch.testing.assert_close(conv(x), expected, msg=lambda m, c=conv: f"{c}: {m}")
+
+
+def test_stem_of_resnet_on_even_input_is_asymmetric():
+    """7 x 7, stride 2, padding 3 on 224 px: three columns of padding left, two right."""
+    rows, _ = padding_ratio((224, 224), (7, 7), (2, 2), (3, 3), (1, 1))
+    expected = torch.ones(112, dtype=torch.float64)
+    expected[0], expected[1], expected[-1] = 7 / 4, 7 / 6, 7 / 5
+    torch.testing.assert_close(rows, expected, rtol=0, atol=0)
+
+
+def test_equals_the_papers_convolution_of_ones():
+    """Section 4, "Implementation Details": r by a convolution with all weights 1."""
+    for size, kernel, stride, padding, dilation in [
+        ((13, 10), (3, 3), (1, 1), (2, 2), (2, 2)),
+        ((9, 12), (7, 5), (2, 3), (3, 2), (1, 1)),
+    ]:
+        ones = torch.ones(1, 1, *size, dtype=torch.float64)
+        weight = torch.ones(1, 1, *kernel, dtype=torch.float64)
+        inside = F.conv2d(ones, weight, None, stride, padding, dilation)[0, 0]
+        rows, columns = padding_ratio(size, kernel, stride, padding, dilation)
+        torch.testing.assert_close(rows[:, None] * columns, weight.numel() / inside)
+
+
+def test_windows_without_any_input_give_zero():
+    """Eq. 1, "otherwise": padding beyond the kernel leaves windows that see nothing."""
+    conv = PartialConv2d(2, 3, 3, padding=4, dtype=torch.float64)
+    x = torch.randn(1, 2, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(conv(x), eq4(x, conv))
+    assert conv(x)[:, :, 0].abs().sum() == 0
+
+
+def test_gradients():
+    conv = PartialConv2d(2, 2, 3, stride=2, padding=1, dtype=torch.float64)
+    x = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    parameters = (conv.weight, conv.bias)
+
+    def call(x, weight, bias):
+        return torch.func.functional_call(conv, {"weight": weight, "bias": bias}, (x,))
+
+    assert torch.autograd.gradcheck(call, (x, *parameters))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast(dtype):
+    conv = PartialConv2d(8, 8, 3, padding=1)
+    x = torch.randn(2, 8, 6, 6)
+    with torch.autocast("cpu", dtype=dtype):
+        y = conv(x)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.float(), conv(x), rtol=2e-2, atol=2e-2)
+
+
+def test_unbatched_input():
+    conv = PartialConv2d(3, 2, 3, padding=1)
+    x = torch.randn(3, 5, 5)
+    torch.testing.assert_close(conv(x), conv(x[None])[0])
+
+
+def test_training_after_inference_mode():
+    conv = PartialConv2d(1, 1, 3, padding=1)
+    x = torch.randn(1, 1, 11, 13)  # a size no other test has put into the cache
+    with torch.inference_mode():
+        conv(x)
+    conv(x).sum().backward()
+    assert conv.weight.grad is not None
+
+
+def test_padding_mode_is_refused():
+    with pytest.raises(ValueError, match="leave out padding_mode"):
+        PartialConv2d(1, 1, 3, padding=1, padding_mode="reflect")
+
+
+def small_model():
+    class Theirs(nn.Conv2d):
+        pass
+
+    shared = nn.Conv2d(4, 4, 3, padding=1)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 4, 1),
+        nn.Conv2d(4, 4, 3),
+        nn.Conv2d(4, 4, (1, 3), padding="same"),
+        nn.Conv2d(4, 4, 1, padding="same"),
+        shared,
+        shared,
+        Theirs(4, 4, 3, padding=1),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.ConvTranspose2d(4, 4, 3, padding=1),
+    )
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(SCHEMES, SCHEMES)))
+def test_conversion_keeps_everything_but_the_padding(one, other):
+    torch.manual_seed(0)
+    model = convert_padding(small_model(), one)
+    x = torch.randn(2, 3, 9, 9)
+    expected = model(x)
+    parameters, keys = list(model.parameters()), list(model.state_dict())
+    calls = []
+    model[0].register_forward_hook(lambda *_: calls.append(1))
+
+    assert convert_padding(model, other) is model
+    assert all(p is q for p, q in zip(parameters, model.parameters(), strict=True))
+    assert list(model.state_dict()) == keys
+    converted = model(x)
+    assert calls
+    assert torch.equal(converted, expected) == (one == other)
+    assert torch.equal(convert_padding(model, one)(x), expected)
+
+
+def test_conversion_touches_padded_convolutions_only():
+    model = small_model()
+    before = [type(module) for module in model]
+    convert_padding(model, "partial")
+    changed = [i for i, module in enumerate(model) if type(module) is not before[i]]
+    assert changed == [0, 4, 6, 7]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize("padding", [(2, 1), "same"])
+def test_extrapolating_schemes_equal_torchs_padding_mode(mode, padding):
+    reference = nn.Conv2d(3, 4, (5, 3), padding=padding, padding_mode=mode)
+    ours = nn.Conv2d(3, 4, (5, 3), padding=padding)
+    ours.load_state_dict(reference.state_dict())
+    x = torch.randn(2, 3, 6, 5)
+    assert torch.equal(convert_padding(ours, mode)(x), reference(x))
+    assert type(convert_padding(reference, "zero")) is nn.Conv2d
+    assert torch.equal(reference(x), convert_padding(ours, "zero")(x))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_copies_and_pickles(scheme):
+    model = convert_padding(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1)), scheme)
+    x = torch.randn(1, 1, 4, 4)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin(x), model(x))
+
+
+def test_unknown_scheme():
+    with pytest.raises(ValueError, match="unknown padding scheme 'partail'; choose from zero"):
+        convert_padding(nn.Conv2d(1, 1, 3, padding=1), "partail")
+
+
+def test_reflection_on_too_small_a_map():
+    conv = ReflectConv2d(1, 1, 5, padding=2)
+    conv(torch.randn(1, 1, 3, 3))
+    with pytest.raises(ValueError, match="reflect padding by 2 x 2 needs .* got 3 x 2"):
+        conv(torch.randn(1, 1, 3, 2))
