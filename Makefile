@@ -27,7 +27,7 @@ demo: env
 	$(BIN)/python -m results tables --runs demo/runs --seeds 2
 
 test: env
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 lint: env
 	$(BIN)/ruff check .

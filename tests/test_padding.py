@@ -51,7 +51,7 @@ def eq4(x, conv):
 CASES = [
     (kernel, stride, padding, dilation)
     for kernel, stride, padding, dilation in itertools.product(
-        [(3, 3), (1, 3), (4, 2), (5, 5)], [1, 2, (3, 1)], [1, 2, (0, 1), "same"], [1, (2, 1)]
+        [(3, 3), (1, 3), (4, 2)], [1, (2, 3)], [1, 2, (0, 1), "same"], [1, (2, 1)]
     )
     if padding != "same" or stride == 1
 ]

@@ -1,0 +1,92 @@
+"""Who may import whom, and what needs no torch."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+STANDARD = set(sys.stdlib_module_names)
+LIBRARIES = {
+    "padding": {"torch"},
+    "configs": {"yaml", "pydantic"},
+    "records": set(),
+    "models": {"torch", "torchvision"},
+    "data": {"torch", "torchvision", "numpy", "PIL", "tqdm", "filelock", "sklearn"},
+    "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
+    "results": set(),
+    "launch": set(),
+}
+FOLDERS = {
+    "padding": set(),
+    "configs": set(),
+    "records": {"configs"},
+    "models": {"padding"},
+    "data": {"configs"},
+    "training": {"configs", "records", "data.interface"},
+    "results": {"configs", "records"},
+    "launch": {"configs", "records"},
+    "train.py": {"configs", "records", "models", "padding", "data", "training"},
+    "evaluate.py": {"configs", "records", "models", "padding", "data", "training"},
+}
+
+
+def imports(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield node.module
+
+
+def modules(folder):
+    return sorted((ROOT / folder).rglob("*.py")) if (ROOT / folder).is_dir() else [ROOT / folder]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_floor(folder):
+    allowed = FOLDERS[folder] | {folder} | LIBRARIES.get(folder, {"torch", "numpy"}) | STANDARD
+    for file in modules(folder):
+        for name in imports(file):
+            assert name in allowed or name.split(".")[0] in allowed, f"{file} imports {name}"
+
+
+def test_no_import_cycles():
+    graph = {}
+    for folder in FOLDERS:
+        for file in modules(folder):
+            name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            graph[name] = set(imports(file))
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, f"import cycle: {' -> '.join([*open_, name])}"
+        if name in graph and name not in done:
+            open_.append(name)
+            for other in graph[name]:
+                visit(other)
+            done.add(open_.pop())
+
+    for name in graph:
+        visit(name)
+
+
+def test_names_say_something():
+    for folder in (*FOLDERS, "tests"):
+        for file in modules(folder):
+            assert file.stem not in ("utils", "util", "misc", "helpers", "helper", "common")
+
+
+@pytest.mark.parametrize("module", ["results.__main__", "launch.sweep"])
+def test_login_node_commands_need_no_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_padding_stands_alone(tmp_path):
+    (tmp_path / "padding").symlink_to(ROOT / "padding")
+    code = "import sys, padding; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0

@@ -1,0 +1,74 @@
+"""The sweep: what it starts, skips and reports."""
+
+import json
+
+import pytest
+
+from launch.sweep import main
+from tests.conftest import ROOT, TINY
+
+
+@pytest.fixture
+def sweep(images, tmp_path):
+    (tmp_path / "run.yaml").write_text(f"base: {ROOT / 'configs/resnet50.yaml'}\n")
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        "configs: [run.yaml]\n"
+        "grid:\n"
+        "  model.padding: [zero, partial]\n"
+        "  seed: [1, 2]\n"
+        "nproc_per_node: 1\n"
+    )
+    overrides = [*TINY, f"data.root={images}", f"run.root={tmp_path / 'runs'}", "train.epochs=1"]
+    return file, overrides
+
+
+def test_dry_run_prints_the_commands(sweep, main_of):
+    file, overrides = sweep
+    code, out, _ = main_of(main, file, "--dry-run", *overrides)
+    lines = out.splitlines()
+    assert (code, len(lines)) == (0, 4)
+    assert "--nproc-per-node=1" in lines[0]
+    assert "train.py" in lines[3]
+    assert "model.padding=partial seed=2 model.num_classes=3" in lines[3]
+    code, out, _ = main_of(main, file, "--dry-run", "--nproc-per-node", "3", *overrides)
+    assert "--nproc-per-node=3" in out
+
+
+def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
+    file, overrides = sweep
+    file.write_text(file.read_text().replace("seed: [1, 2]", "seed: [1]"))
+    code, out, _ = main_of(main, file, "--status", *overrides)
+    assert (code, out.count("not started  0/1 epochs")) == (0, 2)
+    assert "0 of 2 runs finished" in out
+
+    # One run cannot begin: something else lies in its place. The other one is done all the same.
+    blocked = tmp_path / "runs" / "resnet50_zero_seed1"
+    blocked.mkdir(parents=True)
+    (blocked / "notes").write_text("mine")
+    code, out, err = main_of(main, file, *overrides)
+    assert code == 1
+    assert "exists and is not a run directory; move it away" in err
+    assert f"1 runs did not finish: {blocked} (not started)" in err
+    assert "[2/2]" in out
+    assert (blocked / "notes").read_text() == "mine"
+
+    finished = tmp_path / "runs" / "resnet50_partial_seed1"
+    summary = json.loads((finished / "summary.json").read_text())
+    (blocked / "notes").unlink()
+    code, out, _ = main_of(main, file, *overrides)
+    assert code == 0
+    assert f"[2/2] {finished}: finished already" in out
+    assert summary == json.loads((finished / "summary.json").read_text())
+    code, out, _ = main_of(main, file, "--status", *overrides)
+    assert f"{finished}  finished  1/1 epochs  best {summary['best']['val_top1']:.3f}" in out
+    assert "2 of 2 runs finished" in out
+
+
+def test_mistakes_exit_with_2_before_anything_starts(sweep, tmp_path, command):
+    file, overrides = sweep
+    done = command("launch.sweep", file, *overrides, "optim.lrr=3", check=False)
+    assert done.returncode == 2
+    assert "optim.lrr: unknown key; did you mean 'optim.lr'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,250 @@
+"""train.py as a user runs it: alone, by torchrun, interrupted, resumed, and with bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from records.run_dir import RunDir
+from tests.conftest import ROOT, TINY, rows_without_times, write_images
+
+RESNET = "configs/resnet50.yaml"
+
+# The training loss of TINY on two processes, the same on torch 2.11 and 2.15 on a CPU: where one
+# of these numbers changes, the method has changed. (Nine steps are too few for BN's running statistics,
+# so the validation loss says nothing here.)
+PINNED = [1.40088, 1.28311, 1.35627]
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def state_of(run):
+    return torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+
+
+def assert_same_bits(one, other):
+    for part in ("model", "optimizer"):
+        left, right = (torch.utils._pytree.tree_flatten(s[part])[0] for s in (one, other))
+        assert len(left) == len(right)
+        for a, b in zip(left, right, strict=True):
+            assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def start(*arguments, nproc):
+    """Start train.py and return its process, the leader of a group."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
+    return subprocess.Popen(
+        [sys.executable, *(launcher if nproc else []), "train.py", RESNET, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def kill_all(word):
+    """Kill torchrun and its workers, which it starts in sessions of their own, without a warning."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if word.encode() in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+
+
+def wait_for(file, process):
+    deadline = time.monotonic() + 240
+    while not file.exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, f"{file} never came"
+        time.sleep(0.02)
+
+
+def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, command):
+    common = [*TINY, f"data.root={images}", "train.epochs=3", "optim.milestones=[2]"]
+    common += ["model.padding=partial", "recipe.bn_batch_size=6"]
+
+    def arguments(place):
+        return [*common, f"run.root={tmp_path / place}"]
+
+    name = "resnet50_partial_seed1"
+    done = command("train.py", RESNET, *arguments("straight"), nproc=2)
+    straight = tmp_path / "straight" / name
+    assert "warning" not in done.stderr
+    rows = rows_without_times(straight)
+    assert [row["train_loss"] for row in rows] == pytest.approx(PINNED, rel=2e-3)
+    assert [row["lr"] for row in rows] == pytest.approx([1e-3, 1e-3, 1e-4])
+    assert all(row["val_count"] == 17 for row in rows)
+
+    killed = tmp_path / "killed" / name
+    process = start(*arguments("killed"), nproc=2)
+    wait_for(killed / "checkpoints" / "last.pt", process)
+    kill_all(str(tmp_path / "killed"))
+    process.wait()
+    assert RunDir(killed).status()["status"] == "running"  # nobody had time to say more
+    assert len(rows_without_times(killed)) < 3
+    done = command("train.py", RESNET, *arguments("killed"), nproc=2)
+    assert "resumed after epoch" in done.stdout
+    assert rows_without_times(killed) == rows
+    assert_same_bits(state_of(killed), state_of(straight))
+    for file in ("best.pt", "epoch_000.pt", "epoch_002.pt"):
+        one, other = (
+            torch.load(run / "checkpoints" / file, weights_only=True) for run in (killed, straight)
+        )
+        assert one["epochs_done"] == other["epochs_done"]
+        assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
+    assert len(json.loads((killed / "environment.json").read_text())["resumed"]) == 1
+
+
+def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
+    code, out, err = main_of(train.main, RESNET, *tiny)
+    run = tmp_path / "runs" / "resnet50_zero_seed1"
+    assert code == 0, err
+    assert "epoch   2/2  lr 0.001" in out
+    assert "images/s  waiting for data" in out
+    assert "ETA" in out
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert list(rows[0]) == [
+        *("epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
+        *("val_correct1", "val_count", "seconds", "images_per_second", "data_wait"),
+    ]
+    assert rows[0]["val_top1"] == 100 * rows[0]["val_correct1"] / 17
+    assert rows[0]["val_top5"] == 100.0  # three classes
+    assert 0 <= rows[0]["data_wait"] <= 1
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["best"]["val_top1"] == max(row["val_top1"] for row in rows)
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__
+    assert (environment["world_size"], len(environment["data_fingerprint"])) == (1, 16)
+    assert list((run / "tensorboard").iterdir())
+    assert RunDir(run).status() == {"status": "finished", "reason": ""}
+
+    before = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
+    code, out, _ = main_of(train.main, RESNET, *tiny)
+    assert (code, out.count("finished already, best")) == (0, 1)
+    code, _, err = main_of(train.main, RESNET, *tiny, "optim.lr=0.02")
+    assert code == 2
+    assert "holds a run of another recipe (optim.lr 0.001 -> 0.02); give this one another" in err
+    assert before == {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
+
+
+def test_terminated_run_says_interrupted_and_resumes(tiny, tmp_path, main_of, images):
+    run = tmp_path / "runs" / "resnet50_zero_seed1"
+    process = start(*tiny, nproc=0)
+    wait_for(run / "checkpoints" / "last.pt", process)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate()[0]
+    if process.returncode:  # it was not faster than the signal
+        assert process.returncode == 1
+        assert "interrupted; the same command resumes it" in output
+        assert "Traceback" not in output
+        assert RunDir(run).status()["status"] == "interrupted"
+        assert not (run / "summary.json").exists()
+
+        damaged = run / "checkpoints" / "last.pt"
+        good, log = damaged.read_bytes(), (run / "metrics.jsonl").read_bytes()
+        damaged.write_bytes(good[: len(good) // 2])
+        code, _, err = main_of(train.main, RESNET, *tiny)
+        assert code == 2
+        assert err.startswith(f"error: {damaged}: half a checkpoint or none")
+        assert len(err.splitlines()) == 1
+        assert (run / "metrics.jsonl").read_bytes() == log
+        damaged.write_bytes(good)
+
+        write_images(images / "train" / "class 0 é", [(41, 41)] * 12, seed=5)
+        code, _, err = main_of(train.main, RESNET, *tiny)
+        assert code == 2
+        assert "the data set has changed since the run began" in err
+    assert RunDir(run).config().train.epochs == 2
+
+
+def test_a_diverged_run_says_so(tiny, tmp_path, main_of):
+    code, _, err = main_of(train.main, RESNET, *tiny, "optim.lr=1e30", "train.precision=bf16")
+    assert code == 2
+    assert err.endswith("in epoch 1/2 at lr 1e+30; lower optim.lr\n")
+    status = RunDir(tmp_path / "runs" / "resnet50_zero_seed1").status()
+    assert (status["status"], "the loss is" in status["reason"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("option", ["fp16", "bf16", "train.deterministic=true"])
+def test_arithmetic_options(tiny, main_of, option, request):
+    request.addfinalizer(lambda: torch.use_deterministic_algorithms(False))
+    option = option if "=" in option else f"train.precision={option}"
+    settings = ["train.epochs=1", "train.channels_last=true", "data.workers=1"]
+    assert main_of(train.main, RESNET, *tiny, *settings, option)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.root=/nowhere"], "/nowhere: there is no such folder; set data.root to your image"),
+        (["model.arch=resnet18"], "model.arch: should be 'vgg16_bn'"),
+        (["model.padding=mirror"], "model.padding: should be 'zero', 'partial', 'reflect'"),
+        (["model.padding=reflect"], "resnet50 with 32-px images: layer layer4.1.conv2: reflect"),
+        (["model.num_classes=10"], "has 3 classes, the model 10; set model.num_classes=3"),
+        (["optim.lrr=1"], "optim.lrr: unknown key; did you mean 'optim.lr'?"),
+    ],
+)
+def test_bad_input_is_one_line_and_touches_nothing(tiny, tmp_path, main_of, overrides, message):
+    code, out, err = main_of(train.main, RESNET, *tiny, *overrides)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_image_folders(tiny, tmp_path, main_of):
+    root = tmp_path / "set"
+    for label in "abc":
+        write_images(root / "train" / label, [(40, 40)], seed=1)
+    write_images(root / "val", [(40, 40)], seed=1)
+    code, _, err = main_of(train.main, RESNET, *tiny, f"data.root={root}")
+    assert (code, "holds images but no class folders" in err) == (2, True)
+    for label in "abd":
+        write_images(root / "val" / label, [(40, 40)], seed=1)
+    code, _, err = main_of(train.main, RESNET, *tiny, f"data.root={root}")
+    assert (code, "1 only in train/ (c); 1 only in val/ (d)" in err) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_broken_image_stops_the_run_by_name(tiny, tmp_path, main_of):
+    root = tmp_path / "set"
+    for split in ("train", "val"):
+        for label in "abc":
+            write_images(root / split / label, [(40, 40)] * 2, seed=1)
+    broken = root / "train" / "b" / "001.JPEG"
+    broken.write_bytes(broken.read_bytes()[:-300])
+    code, _, err = main_of(train.main, RESNET, *tiny, f"data.root={root}")
+    assert code == 2
+    assert f"error: {broken}: cannot be decoded" in err
+    status = RunDir(tmp_path / "runs" / "resnet50_zero_seed1").status()
+    assert (status["status"], str(broken) in status["reason"]) == ("failed", True)
+
+
+def test_a_mistake_is_told_once_by_all_processes(tiny, tmp_path, command):
+    done = command("train.py", RESNET, *tiny, "data.global_batch_size=15", nproc=2, check=False)
+    message = "error: data.global_batch_size 15 cannot be divided by 2 processes; choose a multiple"
+    assert done.stderr.count(message) == 1
+    assert "exitcode  : 2" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_shows_the_commands(main_of):
+    code, out, _ = main_of(train.main, "--help")
+    assert code == 0
+    assert "torchrun --nproc-per-node=8 train.py configs/resnet50.yaml" in out

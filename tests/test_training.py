@@ -1,0 +1,237 @@
+"""The parts of the trainer against torch's own and against plain arithmetic."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.lr_scheduler import MultiStepLR
+
+from configs.load import load
+from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
+from models import build_model
+from records.run_dir import RunDir
+from tests.conftest import ROOT
+from training import checkpoint
+from training.fit import prepare
+from training.provenance import recipe_warnings
+from training.recorder import Recorder
+from training.schedule import lr_at
+from training.seeding import seed_epoch, seed_weights
+from training.state import new_state
+from training.steps import evaluate, train_epoch
+
+CPU = torch.device("cpu")
+
+
+def batches(sizes, fillers=0, seed=0):
+    torch.manual_seed(seed)
+    made, start = [], 0
+    for size in sizes:
+        labels, index = torch.randint(0, 6, (size,)), torch.arange(start, start + size)
+        if fillers:
+            labels[-fillers:], index[-fillers:] = FILLER_LABEL, FILLER_INDEX
+        made.append(Batch(torch.randn(size, 3, 8, 8), labels, index, size - fillers))
+        start += size
+    return made
+
+
+def small_model():
+    torch.manual_seed(1)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 6)
+    )
+
+
+def test_schedule_is_torchs_multi_step():
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    scheduler = MultiStepLR(optimizer, [30, 60, 90], 0.1)
+    for epoch in range(100):
+        assert lr_at(epoch, 0.1, (30, 60, 90), 0.1) == scheduler.get_last_lr()[0]
+        optimizer.step()
+        scheduler.step()
+    assert lr_at(99, 0.1, (30, 60, 90), 0.1) == pytest.approx(1e-4)
+
+
+def test_training_step_is_pytorch_examples():
+    """Mean cross-entropy, SGD with momentum and weight decay on every parameter."""
+    ours, theirs = small_model(), small_model()
+    state = new_state(ours, CPU, momentum=0.9, weight_decay=1e-2, fp16=False)
+    state.optimizer.param_groups[0]["lr"] = 0.1
+    reference = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.9, weight_decay=1e-2)
+    data = batches([6, 6, 3])
+    loss, top1 = train_epoch(ours, data, state, "fp32", world=1)
+
+    losses, hits = [], 0
+    for batch in data:
+        logits = theirs(batch.images)
+        step_loss = F.cross_entropy(logits, batch.labels)
+        losses += [step_loss.item()] * len(batch.labels)
+        hits += (logits.argmax(1) == batch.labels).sum().item()
+        reference.zero_grad()
+        step_loss.backward()
+        reference.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    assert loss == pytest.approx(sum(losses) / 15, rel=1e-5)
+    assert top1 == pytest.approx(100 * hits / 15)
+
+
+def test_fillers_have_no_weight():
+    def trained(data):
+        torch.manual_seed(2)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
+        state = new_state(model, CPU, 0.9, 0.0, fp16=False)
+        state.optimizer.param_groups[0]["lr"] = 0.1
+        return train_epoch(model, data, state, "fp32", world=1), model[1].weight
+
+    [full] = batches([6])
+    [padded] = batches([6], fillers=2)
+    short = Batch(padded.images[:4], padded.labels[:4], padded.index[:4], 4)
+    numbers, weight = trained([padded])
+    expected, expected_weight = trained([short])
+    assert numbers == pytest.approx(expected)
+    torch.testing.assert_close(weight, expected_weight)
+    assert not torch.allclose(weight, trained([full])[1])
+
+
+def test_evaluation_counts_every_image():
+    model, data = small_model(), batches([6, 6, 3])
+    result = evaluate(model, data, "fp32", images=15)
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(batch.images) for batch in data])
+    labels = torch.cat([batch.labels for batch in data])
+    assert result.correct1 == (logits.argmax(1) == labels).sum()
+    assert result.correct5 == sum(
+        y in row for y, row in zip(labels, logits.topk(5)[1], strict=True)
+    )
+    assert (result.count, result.index.tolist()) == (15, list(range(15)))
+    assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item())
+    with pytest.raises(AssertionError, match="evaluated 15 of 16 images"):
+        evaluate(model, data, "fp32", images=16)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+def test_every_precision_learns(precision):
+    model = small_model()
+    state = new_state(model, CPU, 0.9, 0.0, fp16=precision == "fp16")
+    state.optimizer.param_groups[0]["lr"] = 0.05
+    data = batches([16])
+    losses = [train_epoch(model, data, state, precision, world=1)[0] for _ in range(15)]
+    assert losses[-1] < losses[0] / 2
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_compile_and_channels_last_change_no_key_and_no_number():
+    model = small_model().eval()
+    x = torch.randn(2, 3, 8, 8)
+    expected, keys = model(x), list(model.state_dict())
+    prepared = prepare(copy.deepcopy(model), channels_last=True, compile_mode="default")
+    assert list(prepared.state_dict()) == keys
+    torch.testing.assert_close(prepared(x), expected)
+
+
+def test_state_survives_a_checkpoint(tmp_path):
+    def train(state, epochs):
+        for epoch in range(epochs):
+            seed_epoch(3, epoch, 0)
+            state.optimizer.param_groups[0]["lr"] = 0.1
+            train_epoch(state.model, batches([8, 8], seed=epoch), state, "fp16", world=1)
+
+    straight = new_state(small_model(), CPU, 0.9, 1e-4, fp16=True)
+    train(straight, 2)
+    checkpoint.save(tmp_path / "last.pt", straight.state_dict())
+    resumed = new_state(small_model(), CPU, 0.9, 1e-4, fp16=True)
+    resumed.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
+    assert resumed.scaler.get_scale() == straight.scaler.get_scale()
+    train(straight, 1)
+    train(resumed, 1)
+    for one, other in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_damaged_checkpoints_are_refused(tmp_path):
+    file = tmp_path / "last.pt"
+    checkpoint.save(file, {"model": small_model().state_dict(), "epochs_done": 1})
+    good = file.read_bytes()
+    assert checkpoint.load(file)["epochs_done"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+    flipped = bytearray(good)
+    flipped[good.index(b"data/0") + 200] ^= 1
+    for content in (b"", good[: len(good) // 2], b"no checkpoint", bytes(flipped)):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=f"^{file}: (half|damaged).*delete the run directory"):
+            checkpoint.load(file)
+    torch.save({"weights": 1}, file)
+    with pytest.raises(ValueError, match="not a checkpoint of this project"):
+        checkpoint.load(file)
+    torch.save(small_model(), file)  # would run code when unpickled
+    with pytest.raises(ValueError, match=f"^{file}: half a checkpoint or none"):
+        checkpoint.load(file)
+    with pytest.raises(ValueError, match="there is no such checkpoint"):
+        checkpoint.load(tmp_path / "none.pt")
+
+
+def test_the_last_five_epochs_are_kept(tmp_path):
+    for done in range(1, 8):
+        checkpoint.save_epoch(tmp_path, {"model": {}, "epochs_done": done}, is_best=done == 2)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["best.pt", *(f"epoch_{e:03}.pt" for e in range(2, 7)), "last.pt"]
+    assert checkpoint.load(tmp_path / "best.pt")["epochs_done"] == 2
+
+
+def test_seeds_separate_runs_epochs_and_processes():
+    def draw(seed, *place):
+        seed_epoch(seed, *place) if place else seed_weights(seed)
+        return torch.rand(1).item()
+
+    places = [(1,), (2,), (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0)]
+    assert len({draw(*place) for place in places}) == len(places)
+    assert draw(1, 0, 1) == draw(1, 0, 1)
+
+    def dropout(epoch):
+        seed_epoch(1, epoch, 0)
+        return F.dropout(torch.ones(100))
+
+    assert torch.equal(dropout(5), dropout(5))
+    assert not torch.equal(dropout(5), dropout(6))
+
+
+def test_one_run_seed_gives_one_set_of_weights():
+    def weights(seed):
+        seed_weights(seed)
+        return build_model("resnet50", "partial", 3).fc.weight
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "world", "expected"),
+    [
+        ([], 8, []),
+        ([], 4, ["BN averages over 64 images a process (256 over 4), in the recipe over 32"]),
+        (
+            ["data.global_batch_size=32"],
+            1,
+            ["a global batch of 32 images at lr 0.1: the recipe's lr belongs to 256"],
+        ),
+        (["data.global_batch_size=192"], 8, ["a global batch of 192", "BN averages over 24"]),
+    ],
+)
+def test_departures_from_the_recipe_are_warned_of(overrides, world, expected):
+    found = recipe_warnings(load(ROOT / "configs/vgg16_bn.yaml", overrides), world)
+    assert len(found) == len(expected)
+    assert all(text in line for text, line in zip(expected, found, strict=True))
+
+
+def test_quiet_recorder_leaves_no_trace(tmp_path):
+    recorder = Recorder(RunDir(tmp_path / "run"), epochs=1, quiet=True)
+    assert list(recorder.watch(batches([3]), "label"))
+    assert recorder.record({"epoch": 0}) is False
+    recorder.close()
+    assert list(tmp_path.iterdir()) == []
