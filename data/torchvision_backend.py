@@ -1,5 +1,6 @@
 """Images decoded by PIL and resized by torchvision in DataLoader's worker processes."""
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,6 +83,7 @@ class TorchvisionLoader:
             batch_size=None,  # a step is one item: workers build whole batches
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=_leave_signals_to_the_parent if workers else None,
             pin_memory=device.type == "cuda",
         )
 
@@ -102,6 +104,13 @@ class TorchvisionLoader:
             images.div_(255).sub_(self._mean).div_(self._std)
             labels = labels.to(self._device, non_blocking=True)
             yield Batch(images, labels, index.to(self._device, non_blocking=True), global_count)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    # torchrun and Ctrl-C signal the whole process group; a worker that died first would make an
+    # interrupted run look like a failed one. Workers end when their parent does.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Batches(Dataset):

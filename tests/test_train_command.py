@@ -18,8 +18,8 @@ from tests.conftest import ROOT, TINY, rows_without_times, write_images
 RESNET = "configs/resnet50.yaml"
 
 # The training loss of TINY on two processes, the same on torch 2.11 and 2.15 on a CPU: where one
-# of these numbers changes, the method has changed. (Nine steps are too few for BN's running statistics,
-# so the validation loss says nothing here.)
+# of these numbers changes, the method has changed. (Nine steps are too few for BN's running
+# statistics, so the validation loss says nothing here.)
 PINNED = [1.40088, 1.28311, 1.35627]
 
 
@@ -57,7 +57,7 @@ def start(*arguments, nproc):
 
 
 def kill_all(word):
-    """Kill torchrun and its workers, which it starts in sessions of their own, without a warning."""
+    """Kill torchrun and its workers, which have sessions of their own, without a warning."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if word.encode() in (folder / "cmdline").read_bytes():
@@ -170,6 +170,16 @@ def test_terminated_run_says_interrupted_and_resumes(tiny, tmp_path, main_of, im
         assert code == 2
         assert "the data set has changed since the run began" in err
     assert RunDir(run).config().train.epochs == 2
+
+
+def test_torchrun_told_to_stop_interrupts_the_run(tiny, tmp_path):
+    """It signals the whole process group, loader workers included."""
+    run = tmp_path / "runs" / "resnet50_zero_seed1"
+    process = start(*tiny, "train.epochs=40", "data.workers=1", nproc=2)
+    wait_for(run / "checkpoints" / "last.pt", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert RunDir(run).status() == {"status": "interrupted", "reason": ""}
 
 
 def test_a_diverged_run_says_so(tiny, tmp_path, main_of):
