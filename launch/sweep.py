@@ -9,6 +9,7 @@ A sweep file lists `configs` (paths relative to it), a `grid` of dotted keys wit
 
 import argparse
 import itertools
+import os
 import shlex
 import subprocess
 import sys
@@ -104,6 +105,9 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
 
     Exits with code 1 when some did not finish; the others were done all the same.
     """
+    # Without a number torchrun sets one thread a process, and says so at length.
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    environment = {"OMP_NUM_THREADS": threads} | os.environ
     unfinished = []
     for number, run in enumerate(runs, start=1):
         title = f"[{number}/{len(runs)}] {run.directory.path}"
@@ -112,7 +116,7 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
             continue
         print(title, flush=True)
         try:
-            subprocess.run(run.command(processes), check=False)
+            subprocess.run(run.command(processes), env=environment, check=False)
         except KeyboardInterrupt:
             print("stopped; the same command goes on where it was", file=sys.stderr)
             sys.exit(1)
