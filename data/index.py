@@ -89,7 +89,7 @@ def load_index(root: str | Path) -> Index:
 
 
 def _check_layout(root: Path) -> tuple[str, ...]:
-    if not root.is_dir():
+    if not os.path.isdir(root):  # False, too, where a parent cannot be read
         raise DataError(f"{root}: there is no such folder; set data.root to your image folder")
     names = {split: _class_names(root, split) for split in SPLITS}
     only = {

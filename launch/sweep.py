@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.errors import run_command
+from configs.errors import UserError, run_command
 from configs.load import known_keys, load, unknown_key
 from configs.schema import Config
 from configs.yaml_source import ConfigError, Entry, read
@@ -115,9 +115,11 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
             print(f"{title}: finished already", flush=True)
             continue
         print(title, flush=True)
+        process = subprocess.Popen(run.command(processes), env=environment)
         try:
-            subprocess.run(run.command(processes), env=environment, check=False)
+            process.wait()
         except KeyboardInterrupt:
+            process.wait()  # Ctrl-C reaches torchrun too, which ends its workers
             print("stopped; the same command goes on where it was", file=sys.stderr)
             sys.exit(1)
         if not run.directory.is_finished():
@@ -164,7 +166,10 @@ def main() -> None:
     parser.add_argument("--nproc-per-node", type=int, help="instead of the sweep file's")
     arguments = parser.parse_intermixed_args()
     runs, processes = expand(arguments.sweep, arguments.overrides)
-    processes = arguments.nproc_per_node or processes
+    if arguments.nproc_per_node is not None:
+        processes = arguments.nproc_per_node
+        if processes < 1:
+            raise UserError(f"--nproc-per-node {processes}: expected a positive number")
     if arguments.status:
         show_status(runs)
     elif arguments.dry_run:

@@ -1,10 +1,16 @@
 """The sweep: what it starts, skips and reports."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from launch.sweep import main
+from records.run_dir import RunDir
 from tests.conftest import ROOT, TINY
 
 
@@ -63,6 +69,29 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     code, out, _ = main_of(main, file, "--status", *overrides)
     assert f"{finished}  finished  1/1 epochs  best {summary['best']['val_top1']:.3f}" in out
     assert "2 of 2 runs finished" in out
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path):
+    file, overrides = sweep
+    process = subprocess.Popen(
+        [sys.executable, "-m", "launch.sweep", file, *overrides, "train.epochs=50"],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    run = RunDir(tmp_path / "runs" / "resnet50_zero_seed1")
+    while not (run.checkpoints / "last.pt").exists():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output = process.communicate()[0]
+    assert process.returncode == 1
+    assert "stopped; the same command goes on where it was" in output
+    assert run.status()["status"] == "interrupted"
+    with run.lock():  # nobody is training any more
+        pass
 
 
 def test_mistakes_exit_with_2_before_anything_starts(sweep, tmp_path, command):
