@@ -10,6 +10,7 @@ into each run directory.
 import argparse
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from configs.load import load
 from configs.schema import OPERATIONAL_KEYS, Config, Data
 from data.build import build_loaders
 from data.interface import Loader
-from models import build_model, check_image_size
-from padding import SCHEMES, PaddingError, convert_padding
+from models import ImageSizeError, build_model, check_image_size
+from padding import SCHEMES, convert_padding
 from records.run_dir import RunDir, atomic_writer, write_json
 from training import checkpoint, distributed
 from training.distributed import Process, agree, gather_on_first
@@ -85,17 +86,18 @@ def evaluate_run(
     saved = agree(lambda: checkpoint.load(_checkpoint_file(run, which)))
     agree(lambda: checkpoint.load_weights(model, saved))
     prepare(model.to(process.device), channels_last, "off")
+    precision, epoch = config.train.precision, saved["epochs_done"] - 1
     for padding in paddings:
-        result = evaluate(
-            convert_padding(model, padding), loader, config.train.precision, loader.images
-        )
+        result = evaluate(convert_padding(model, padding), loader, precision, loader.images)
         parts = gather_on_first(process, (result.index, result.label, result.prediction))
         if process.is_first:
-            _write(run, padding, which, saved["epochs_done"] - 1, fingerprint, result, parts)
+            facts = {"padding": padding, "checkpoint": which, "epoch": epoch}
+            facts |= {"precision": precision, "data_fingerprint": fingerprint}
+            _write(run, facts, result, parts)
             top1, top5 = (100 * n / result.count for n in (result.correct1, result.correct5))
             print(
                 f"{run.path}: trained with {model_config.padding}, evaluated with {padding} "
-                f"({which}, epoch {saved['epochs_done']}): top-1 {top1:.3f}, top-5 {top5:.3f}",
+                f"({which}, epoch {epoch + 1}): top-1 {top1:.3f}, top-5 {top5:.3f}",
                 flush=True,
             )
 
@@ -127,7 +129,7 @@ def _check_paddings(config: Config, paddings: list[str]) -> None:
     for padding in paddings:
         try:
             check_image_size(config.model.arch, padding, config.data.image_size)
-        except PaddingError as error:
+        except ImageSizeError as error:
             raise UserError(str(error)) from None
 
 
@@ -147,10 +149,7 @@ def _checkpoint_file(run: RunDir, which: str) -> Path:
 
 def _write(
     run: RunDir,
-    padding: str,
-    which: str,
-    epoch: int,
-    fingerprint: str,
+    facts: dict[str, Any],
     result: Evaluation,
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> None:
@@ -158,22 +157,17 @@ def _write(
     order = np.argsort(index)
     assert (index[order] == np.arange(result.count)).all(), "an image was evaluated twice"
     run.evaluations.mkdir(exist_ok=True)
-    with atomic_writer(run.evaluations / f"{padding}.npz") as file:
+    file_name = facts["padding"]
+    with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
         np.savez(file, index=index[order], label=label[order], prediction=prediction[order])
-    write_json(
-        run.evaluations / f"{padding}.json",
-        {
-            "padding": padding,
-            "checkpoint": which,
-            "epoch": epoch,
-            "top1": 100 * result.correct1 / result.count,
-            "top5": 100 * result.correct5 / result.count,
-            "correct1": result.correct1,
-            "correct5": result.correct5,
-            "count": result.count,
-            "data_fingerprint": fingerprint,
-        },
-    )
+    numbers = {
+        "top1": 100 * result.correct1 / result.count,
+        "top5": 100 * result.correct5 / result.count,
+        "correct1": result.correct1,
+        "correct5": result.correct5,
+        "count": result.count,
+    }
+    write_json(run.evaluations / f"{file_name}.json", facts | numbers)
 
 
 if __name__ == "__main__":

@@ -21,16 +21,15 @@ from configs.errors import UserError
 from configs.load import load
 from configs.schema import Config
 from data.build import build_loaders
-from models import build_model, check_image_size
-from padding import PaddingError
+from models import ImageSizeError, build_model, check_image_size
 from records import metrics_log
 from records.run_dir import RunDir, read_json, write_json
-from records.summary import summarize
+from records.summary import best, summarize
 from training import checkpoint, distributed
 from training.distributed import Process, agree, on_first
 from training.fit import fit
 from training.precision import set_arithmetic
-from training.provenance import recipe_warnings, record_environment
+from training.provenance import check_data, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
 
@@ -96,7 +95,7 @@ def train(config: Config, process: Process) -> None:
 def _check_model(config: Config) -> None:
     try:
         check_image_size(config.model.arch, config.model.padding, config.data.image_size)
-    except PaddingError as error:
+    except ImageSizeError as error:
         raise UserError(str(error)) from None
 
 
@@ -113,14 +112,19 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
 def _restore(state: TrainState, run: RunDir) -> None:
     file = run.checkpoints / checkpoint.LAST
     if file.exists():
-        state.load_state_dict(checkpoint.load(file))
+        saved = checkpoint.load(file, state.state_dict().keys())
+        checkpoint.load_weights(state.model, saved)
+        state.load_state_dict(saved)
 
 
 def _announce(
     run: RunDir, config: Config, state: TrainState, process: Process, fingerprint: str
 ) -> None:
-    """Say what begins, and forget the epochs that no checkpoint covers."""
-    metrics_log.truncate(run.metrics_file, state.epoch)
+    """Say what begins, and forget the epoch that no checkpoint covers."""
+    check_data(run, fingerprint)
+    rows = metrics_log.truncate(run.metrics_file, state.epoch)
+    if rows:
+        checkpoint.keep_best(run.checkpoints, best(rows)["epoch"])
     warnings = recipe_warnings(config, process.world)
     warnings += record_environment(run, process, fingerprint, warnings)
     for warning in warnings:

@@ -123,5 +123,9 @@ def _flatten(
         if isinstance(value_node, yaml.MappingNode):
             _flatten(loader, value_node, f"{key}.", where, entries, problems)
             continue
-        value = loader.construct_object(value_node, deep=True)
+        try:
+            value = loader.construct_object(value_node, deep=True)
+        except ValueError as error:
+            problems.append(f"{place}: {key}: {error}")
+            continue
         entries[key] = Entry(tuple(value) if isinstance(value, list) else value, place)

@@ -79,13 +79,18 @@ def load_index(root: str | Path) -> Index:
     root = Path(root)
     classes = _check_layout(root)
     state = _folder_state(root)
-    cache = _cache_file(root)
-    with filelock.FileLock(f"{cache}.lock"):
-        index = _read_cache(cache, root, classes, state)
-        if index is None:
-            index = Index(classes, *(_scan(root / split, classes) for split in SPLITS))
-            _write_cache(cache, index, state)
-    return index
+    for cache in _cache_files(root):
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(f"{cache}.lock"):
+                index = _read_cache(cache, root, classes, state)
+                if index is None:
+                    index = _scan_splits(root, classes)
+                    _write_cache(cache, index, state)
+                return index
+        except OSError:
+            continue  # not ours to write, or no room: a cache must not stop a run
+    return _scan_splits(root, classes)
 
 
 def _check_layout(root: Path) -> tuple[str, ...]:
@@ -108,10 +113,14 @@ def _check_layout(root: Path) -> tuple[str, ...]:
 
 def _class_names(root: Path, split: str) -> list[str]:
     folder = root / split
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: missing; data.root must hold train/<class>/ and val/<class>/")
     try:
-        return find_classes(str(folder))[0]
+        names = find_classes(str(folder))[0]
+        closed = [name for name in names if not os.access(folder / name, os.R_OK | os.X_OK)]
+        if closed:
+            raise DataError(f"{folder / closed[0]}: cannot be read; check its rights")
+        return names
     except FileNotFoundError:  # no folder inside
         flat = any(entry.name.lower().endswith(IMG_EXTENSIONS) for entry in folder.iterdir())
         what = "holds images but no class folders" if flat else "has no class folders"
@@ -132,6 +141,10 @@ def _folder_state(root: Path) -> str:
                 digest.update(f"{split}/{entry.name} {entry.stat().st_mtime_ns}\n".encode(
                     errors="surrogateescape"))  # fmt: skip
     return digest.hexdigest()
+
+
+def _scan_splits(root: Path, classes: tuple[str, ...]) -> Index:
+    return Index(classes, *(_scan(root / split, classes) for split in SPLITS))
 
 
 def _scan(folder: Path, classes: tuple[str, ...]) -> Split:
@@ -177,15 +190,12 @@ def _size(file: str) -> tuple[int, int] | str:
         return str(error)
 
 
-def _cache_file(root: Path) -> Path:
-    """Beside the data, or for a read-only data set in the user's cache folder."""
-    if os.access(root, os.W_OK):
-        return root / CACHE_NAME
+def _cache_files(root: Path) -> list[Path]:
+    """Beside the data; where that cannot be written, in the user's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "partial-convolution-padding"
-    folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    return folder / f"{name}{CACHE_NAME}"
+    fallback = home / "partial-convolution-padding" / f"{name}{CACHE_NAME}"
+    return [root / CACHE_NAME, fallback] if os.access(root, os.W_OK) else [fallback]
 
 
 def _read_cache(cache: Path, root: Path, classes: tuple[str, ...], state: str) -> Index | None:

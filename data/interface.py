@@ -31,7 +31,8 @@ class Batch:
         images: (n, 3, H, W) float32, normalized.
         labels: (n,) int64; FILLER_LABEL for fillers.
         index: (n,) int64, each image's place in its split; FILLER_INDEX for fillers.
-        global_count: images of this step over all processes, fillers not counted.
+        global_count: training: images of this step over all processes, without fillers;
+            validation, where the processes share no step: of this process.
     """
 
     images: Tensor

@@ -20,7 +20,8 @@ class Step:
         epoch: counted from 0.
         samples: (n,) int64 places in the split, fillers at the end.
         counted: how many of them are no fillers.
-        global_count: images of this step over all processes, fillers not counted.
+        global_count: training: images of this step over all processes, without fillers;
+            validation, where the processes share no step: of this process.
     """
 
     epoch: int

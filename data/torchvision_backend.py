@@ -85,6 +85,7 @@ class TorchvisionLoader:
             persistent_workers=workers > 0,
             worker_init_fn=_leave_signals_to_the_parent if workers else None,
             pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # or it would draw from the stream of dropout
         )
 
     def __len__(self) -> int:

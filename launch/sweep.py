@@ -9,13 +9,16 @@ A sweep file lists `configs` (paths relative to it), a `grid` of dotted keys wit
 
 import argparse
 import itertools
+import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from configs.errors import UserError, run_command
 from configs.load import known_keys, load, unknown_key
@@ -64,7 +67,7 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     runs = []
     for name in entries["configs"].value:
         for values in itertools.product(*(entry.value for entry in grid.values())):
-            chosen = [f"{key}={value}" for key, value in zip(grid, values, strict=True)]
+            chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(grid, values, strict=True)]
             file = path.parent / name
             config = load(file, [*chosen, *overrides])
             runs.append(PlannedRun(file, (*chosen, *overrides), config))
@@ -73,6 +76,10 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
         twice = next(path for path in directories if directories.count(path) > 1)
         raise ConfigError([f"{path}: several runs would share the directory {twice}"])
     return runs, entries["nproc_per_node"].value
+
+
+def _as_yaml(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) -> None:
@@ -91,6 +98,10 @@ def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) 
         for key, entry in [("configs", entries.get("configs")), *grid.items()]
         if entry and not (isinstance(entry.value, tuple) and entry.value)
     ]
+    if "grid" in entries:
+        problems.append(f"{entries['grid'].where}: grid: expected `key: [values]` lines below it")
+    if not all(isinstance(name, str) for name in getattr(entries.get("configs"), "value", ())):
+        problems.append(f"{entries['configs'].where}: configs: expected paths of YAML files")
     problems += [f"{path}: {key}: missing" for key in ("configs", "nproc_per_node")
                  if key not in entries]  # fmt: skip
     processes = entries.get("nproc_per_node")
@@ -100,11 +111,26 @@ def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) 
         raise ConfigError(problems)
 
 
+class _Terminated(Exception):
+    """This process was sent SIGTERM."""
+
+
+def _raise_terminated(*_: object) -> None:
+    raise _Terminated
+
+
 def run_here(runs: list[PlannedRun], processes: int) -> None:
     """Do the unfinished runs one after the other on this machine.
 
     Exits with code 1 when some did not finish; the others were done all the same.
+
+    Raises:
+        UserError: the images are missing; nothing was started.
     """
+    for root in {run.config.data.root for run in runs if run.config.data.backend != "synthetic"}:
+        if not all(os.path.isdir(Path(root) / split) for split in ("train", "val")):
+            raise UserError(f"{root}: has no train/ and val/; set data.root to your image folder")
+    signal.signal(signal.SIGTERM, _raise_terminated)
     # Without a number torchrun sets one thread a process, and says so at length.
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     environment = {"OMP_NUM_THREADS": threads} | os.environ
@@ -118,8 +144,11 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
         process = subprocess.Popen(run.command(processes), env=environment)
         try:
             process.wait()
-        except KeyboardInterrupt:
-            process.wait()  # Ctrl-C reaches torchrun too, which ends its workers
+        except (KeyboardInterrupt, _Terminated) as stop:
+            print("stopping: waiting for the run to end", file=sys.stderr, flush=True)
+            if isinstance(stop, _Terminated):
+                process.terminate()  # Ctrl-C reaches torchrun by itself
+            process.wait()
             print("stopped; the same command goes on where it was", file=sys.stderr)
             sys.exit(1)
         if not run.directory.is_finished():

@@ -1,5 +1,5 @@
 """The five networks of the paper under any padding scheme."""
 
-from models.build import ARCHITECTURES, build_model, check_image_size
+from models.build import ARCHITECTURES, ImageSizeError, build_model, check_image_size
 
-__all__ = ["ARCHITECTURES", "build_model", "check_image_size"]
+__all__ = ["ARCHITECTURES", "ImageSizeError", "build_model", "check_image_size"]

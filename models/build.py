@@ -30,11 +30,15 @@ def build_model(arch: str, padding: str, num_classes: int) -> nn.Module:
     return convert_padding(model, padding)
 
 
+class ImageSizeError(ValueError):
+    """The network cannot take images of this size."""
+
+
 def check_image_size(arch: str, padding: str, image_size: int) -> None:
     """Trace the shapes of a square image through the network, without computing anything.
 
     Raises:
-        PaddingError: a feature map is too small for reflection; names the layer.
+        ImageSizeError: a feature map is too small, for reflection or at all.
     """
     with torch.device("meta"):
         model = build_model(arch, padding, num_classes=1).eval()
@@ -44,8 +48,12 @@ def check_image_size(arch: str, padding: str, image_size: int) -> None:
             model(image)
     except PaddingError as error:
         name = {module: name for name, module in model.named_modules()}[error.module]
-        raise PaddingError(
+        raise ImageSizeError(
             f"{arch} with {image_size}-px images: layer {name}: {error}; "
-            f"use larger images (data.image_size) or another model.padding",
-            error.module,
+            f"use larger images (data.image_size) or another model.padding"
+        ) from None
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ImageSizeError(
+            f"{arch} with {image_size}-px images: {reason}; use larger images (data.image_size)"
         ) from None

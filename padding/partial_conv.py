@@ -38,24 +38,18 @@ class PartialConv2d(nn.Conv2d):
         output = F.conv2d(
             input, self.weight, None, self.stride, self.padding, self.dilation, self.groups
         )
+        # A tracer's tensors must not outlive it in the cache.
+        cached = type(output) is Tensor and not torch.compiler.is_compiling()
+        ratio_map = _cached_ratio_map if cached else _ratio_map
         geometry = (self.kernel_size, self.stride, self.padding, self.dilation)
-        ratio = _ratio_map(tuple(input.shape[-2:]), *geometry, output.dtype, output.device)
+        ratio = ratio_map(tuple(input.shape[-2:]), *geometry, output.dtype, output.device)
         output = output * ratio
         if self.bias is None:
             return output
-        bias = self.bias.to(output.dtype)[:, None, None]
         # Where a window holds no input, r and the output are 0 (Eq. 1): no bias there either.
-        return output + (bias if self._every_window_sees_input() else bias * (ratio > 0))
-
-    def _every_window_sees_input(self) -> bool:
-        """Tell it from the geometry, without reading the ratio back from the device."""
-        if isinstance(self.padding, str):
-            return True
-        extent = ((k - 1) * d for k, d in zip(self.kernel_size, self.dilation, strict=True))
-        return all(p <= e for p, e in zip(self.padding, extent, strict=True))
+        return output + self.bias.to(output.dtype)[:, None, None] * (ratio > 0)
 
 
-@lru_cache(maxsize=512)
 def _ratio_map(
     size: tuple[int, int],
     kernel_size: tuple[int, int],
@@ -65,11 +59,11 @@ def _ratio_map(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """Return r of shape (output height, output width).
-
-    Multiplied in float64 and rounded once. Kept outside the modules: nothing to move, copy, pickle
-    or save, and layers of equal geometry share it.
-    """
+    """Return r of shape (output height, output width), multiplied in float64 and rounded once."""
     with torch.inference_mode(False):  # an inference tensor could not serve a later training step
         rows, columns = padding_ratio(size, kernel_size, stride, padding, dilation)
         return (rows[:, None] * columns).to(device=device, dtype=dtype)
+
+
+# Outside the modules: nothing to move, copy, pickle or save, and layers of equal geometry share it.
+_cached_ratio_map = lru_cache(maxsize=512)(_ratio_map)

@@ -42,10 +42,17 @@ def read(path: Path) -> list[Row]:
 def truncate(path: Path, epochs: int) -> list[Row]:
     """Keep the rows of the first `epochs` epochs, and return them.
 
+    A crash between an epoch's row and its checkpoint leaves one row too many, never more.
+
     Raises:
-        RunError: there are fewer.
+        RunError: there are fewer, or so many more that a checkpoint must have been lost.
     """
     rows = read(path)
+    if len(rows) > epochs + 1:
+        raise RunError(
+            f"{path}: has {len(rows)} epochs, but the last checkpoint is of epoch {epochs}; "
+            f"restore checkpoints/last.pt, or delete the run directory to start over"
+        )
     if len(rows) < epochs:
         raise RunError(
             f"{path}: has {len(rows)} epochs, but the checkpoint was saved after {epochs}; "

@@ -8,6 +8,7 @@ from configs.load import flat
 from configs.schema import OPERATIONAL_KEYS, Config
 from records import metrics_log, summary
 from records.run_dir import RunDir, RunError, read_json
+from results import printed
 
 # What may differ between the runs of one network: the variables of the study.
 _STUDIED = {"model.arch", "model.padding", "seed"}
@@ -22,17 +23,21 @@ class Run:
         config: what the run is.
         finished: whether its numbers count.
         best, last5_avg: top-1 in percent, None until finished (Tables 2 and 3).
-        val_count: validation images, None until finished.
+        best_epoch: of `best`, counted from 0.
+        val_count: validation images.
+        fingerprint: of the data set, None where environment.json is missing.
         evaluations: {padding: content of eval/<padding>.json} (Table 4).
     """
 
     path: Path
     config: Config
     finished: bool
-    best: float | None
-    last5_avg: float | None
-    val_count: int | None
+    fingerprint: str | None
     evaluations: dict[str, dict[str, Any]]
+    best: float | None = None
+    best_epoch: int | None = None
+    last5_avg: float | None = None
+    val_count: int | None = None
 
 
 def collect(root: Path) -> list[Run]:
@@ -60,20 +65,28 @@ def collect(root: Path) -> list[Run]:
 
 
 def _read(run: RunDir) -> Run:
-    files = sorted(run.evaluations.glob("*.json"))
-    evaluations = {file.stem: read_json(file) for file in files}
-    if not run.is_finished():
-        return Run(run.path, run.config(), False, None, None, None, evaluations)
+    config, finished = run.config(), run.is_finished()
+    environment = run.environment_file
+    fingerprint = read_json(environment)["data_fingerprint"] if environment.is_file() else None
+    files = (run.evaluations / f"{padding}.json" for padding in printed.PADDINGS)
+    evaluations = {file.stem: read_json(file) for file in files if file.is_file()}
+    if not finished:
+        return Run(run.path, config, finished, fingerprint, evaluations)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
     rows = metrics_log.read(run.metrics_file)
+    if not rows:
+        raise RunError(f"{run.metrics_file}: missing, though the run is finished; restore it")
+    top = summary.best(rows)
     return Run(
         path=run.path,
-        config=run.config(),
-        finished=True,
-        best=summary.best(rows)["val_top1"],
-        last5_avg=summary.last5_avg(rows),
-        val_count=rows[-1]["val_count"],
+        config=config,
+        finished=finished,
+        fingerprint=fingerprint,
         evaluations=evaluations,
+        best=top["val_top1"],
+        best_epoch=top["epoch"],
+        last5_avg=summary.last5_avg(rows),
+        val_count=top["val_count"],
     )
 
 
@@ -91,6 +104,4 @@ def _refuse_other_recipe(one: Run, other: Run) -> None:
 def _recipe(run: Run) -> dict[str, Any]:
     ignored = OPERATIONAL_KEYS | _STUDIED
     recipe = {key: value for key, value in flat(run.config).items() if key not in ignored}
-    environment = RunDir(run.path).environment_file
-    fingerprint = read_json(environment)["data_fingerprint"] if environment.is_file() else None
-    return recipe | {"data set": fingerprint}
+    return recipe | {"data set": run.fingerprint}

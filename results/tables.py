@@ -54,32 +54,30 @@ def accuracy_table(
     number = 2 if measure == "best" else 3
     paper = {row["Network"]: row for row in printed.table(number)}
     official = ("PT_official",) if measure == "best" else ()
-    groups = _groups(runs)
-    numbers = {key: [getattr(run, measure) for run in group] for key, group in groups.items()}
-    means = {key: _mean(values) for key, values in numbers.items()}
-    width = max([seeds, *(len(values) for values in numbers.values())])
+    numbers = {
+        key: {run.config.seed: getattr(run, measure) for run in group if run.finished}
+        for key, group in _groups(runs).items()
+    }
+    places = _places(runs, seeds)
     rows = []
     for (arch, padding), values in numbers.items():
         name = printed.network(arch, padding)
-        done = [value for value in values if value is not None]
-        mark = _mark(len(done), seeds)
-        base = means.get((arch, "zero"))
-        mean = means[arch, padding]
-        diff = None if mean is None or base is None else mean - base
+        base = numbers.get((arch, "zero"), {})
+        mark = _mark(len(values), seeds)
         ours = [
-            _cell(mean, mark),
-            "-" if padding == "zero" else _cell(diff),
-            _cell(stdev(done, padding, formula)),
+            _cell(_mean(values), mark) or mark.strip(),
+            "-" if padding == "zero" else _diff(values, base, seeds),
+            _cell(stdev(list(values.values()), padding, formula), mark),
         ]
         theirs = [paper[name][column] for column in ("average", "diff", "stdev", *official)]
-        rows.append((name, *_pad([_cell(value) for value in values], width), *ours, *theirs))
+        rows.append((name, *(_cell(values.get(seed)) for seed in places), *ours, *theirs))
     return Table(
         name=f"table_{number}_{measure}",
         title=f"Table {number}: {measure} top-1 (%)",
         names=1,
         columns=(
             "Network",
-            *(f"{i + 1}_{measure}" for i in range(width)),
+            *(f"{i}_{measure}" for i in range(1, len(places) + 1)),
             *("average", "diff", "stdev"),
             *("paper average", "paper diff", "paper stdev", *official),
         ),
@@ -92,39 +90,34 @@ def cross_table(runs: list[Run], seeds: int) -> Table:
     """Return Table 4: weights trained with one padding, evaluated with another.
 
     Raises:
-        RunError: an evaluation is of another checkpoint than the best one, as Table 4 has it.
+        RunError: an evaluation is not of the finished run's best checkpoint on the run's own data.
     """
     paper = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
-    groups = _groups([run for run in runs if run.finished and run.evaluations])
+    evaluated = [run for run in runs if run.finished and run.evaluations]
     cells = {
-        (arch, trained, used): [_evaluated(run, used) for run in group]
-        for (arch, trained), group in groups.items()
+        (arch, trained, used): {
+            run.config.seed: _evaluated(run, used) for run in group if used in run.evaluations
+        }
+        for (arch, trained), group in _groups(evaluated).items()
         for used in _in_order(trained, {name for run in group for name in run.evaluations})
     }
-    means = {key: _mean(values) for key, values in cells.items()}
-    width = max([seeds, *(len(values) for values in cells.values())])
+    places = _places(evaluated, seeds)
     rows = []
     for (arch, trained, used), values in cells.items():
         names = printed.network(arch, trained), printed.network(arch, used)
-        mean, base = means[arch, trained, used], means.get((arch, trained, trained))
-        diff = None if mean is None or base is None else mean - base
-        done = sum(value is not None for value in values)
+        base = cells.get((arch, trained, trained), {})
+        ours = [
+            _cell(_mean(values), _mark(len(values), seeds)),
+            "-" if used == trained else _diff(values, base, seeds),
+        ]
         theirs = [paper.get(names, {}).get(column, "") for column in ("average", "diff")]
-        rows.append(
-            (
-                *names,
-                *_pad([_cell(value) for value in values], width),
-                _cell(mean, _mark(done, seeds)),
-                "-" if used == trained else _cell(diff),
-                *theirs,
-            )
-        )
+        rows.append((*names, *(_cell(values.get(seed)) for seed in places), *ours, *theirs))
     return Table(
         name="table_4_cross",
         title="Table 4: top-1 (%) of the best checkpoints under another padding",
         names=2,
         columns=(
-            *("Training", "Inference", *(str(i + 1) for i in range(width))),
+            *("Training", "Inference", *(str(i) for i in range(1, len(places) + 1))),
             *("average", "diff", "paper average", "paper diff"),
         ),
         rows=tuple(rows),
@@ -146,14 +139,28 @@ def _groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
     return groups
 
 
-def _evaluated(run: Run, padding: str) -> float | None:
-    result = run.evaluations.get(padding)
-    if result is not None and result["checkpoint"] != "best":
-        raise RunError(
-            f"{run.path}/eval/{padding}.json: is of checkpoint {result['checkpoint']}, Table 4 is "
-            f"of the best: run evaluate.py {run.path} --padding {padding}"
-        )
-    return None if result is None else result["top1"]
+def _places(runs: list[Run], seeds: int) -> list[int | None]:
+    """Return the seed of each column: the same seed stands in the same column of every row."""
+    known = sorted({run.config.seed for run in runs})
+    return known + [None] * (seeds - len(known))
+
+
+def _evaluated(run: Run, padding: str) -> float:
+    result = run.evaluations[padding]
+    expected = {
+        "checkpoint": "best",
+        "epoch": run.best_epoch,
+        "precision": run.config.train.precision,
+        "data_fingerprint": run.fingerprint,
+        "count": run.val_count,
+    }
+    for key, value in expected.items():
+        if result.get(key) != value:
+            raise RunError(
+                f"{run.path}/eval/{padding}.json: {key} is {result.get(key)}, the run's is {value};"
+                f" run evaluate.py {run.path} --padding {padding}"
+            )
+    return result["top1"]
 
 
 def _in_order(trained: str, used: set[str]) -> list[str]:
@@ -161,21 +168,23 @@ def _in_order(trained: str, used: set[str]) -> list[str]:
     return sorted(used, key=lambda name: (name != trained, printed.PADDINGS.index(name)))
 
 
-def _mean(values: list[float | None]) -> float | None:
-    done = [value for value in values if value is not None]
-    return fmean(done) if done else None
+def _diff(values: dict[int, float], base: dict[int, float], seeds: int) -> str:
+    mean, other = _mean(values), _mean(base)
+    if mean is None or other is None:
+        return ""
+    return _cell(mean - other, _mark(min(len(values), len(base)), seeds))
+
+
+def _mean(values: dict[int, float]) -> float | None:
+    return fmean(values.values()) if values else None
 
 
 def _cell(value: float | None, mark: str = "") -> str:
-    return ("" if value is None else f"{value:.3f}") + mark
+    return "" if value is None else f"{value:.3f}{mark}"
 
 
 def _mark(done: int, seeds: int) -> str:
     return "" if done >= seeds else f" ({done}/{seeds} seeds)"
-
-
-def _pad(cells: list[str], width: int) -> list[str]:
-    return cells + [""] * (width - len(cells))
 
 
 def _notes(runs: list[Run], rows: int, paper_rows: int, formula: StdevFormula) -> tuple[str, ...]:

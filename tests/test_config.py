@@ -103,6 +103,7 @@ def test_all_mistakes_of_a_file_are_shown_at_once_with_their_places(tmp_path):
         ("train:\n  checkpoint_steps: 100\n", "train.checkpoint_steps: should be 0, but is 100"),
         ("run:\n  name: a/b\n", "run.name: string should match pattern"),
         ("optim:\n  lr: .inf\n", "optim.lr: should be a valid number, but is '.inf'"),
+        ("seed: !!int x\n", "seed: invalid literal for int()"),
         ("seed: !!python/object:os.system x\n", "could not determine a constructor"),
     ],
 )
@@ -134,6 +135,8 @@ def test_missing_keys_and_files(tmp_path):
         ("nproc_per_node: 2\n", "configs: missing"),
         ("configs: [r.yaml]\n", "nproc_per_node: missing"),
         ("configs: r.yaml\nnproc_per_node: 2\n", "configs: expected a list"),
+        ("configs: [3]\nnproc_per_node: 2\n", "configs: expected paths of YAML files"),
+        ("configs: [r.yaml]\nnproc_per_node: 2\ngrid: [1]\n", "grid: expected `key: [values]`"),
         ("configs: [r.yaml]\nnproc_per_node: two\n", "expected a positive integer"),
         ("configs: [r.yaml]\nnproc: 2\n", "nproc: unknown key; did you mean 'nproc_per_node'?"),
         (

@@ -257,6 +257,23 @@ def test_digits(tmp_path):
         write_digits(out)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_draws_nothing_from_the_stream_of_dropout(images, workers):
+    """Else resuming, or another number of workers, would give VGG other dropout masks."""
+    train = loaders(images, f"data.workers={workers}").train
+    for _ in range(2):
+        before = torch.get_rng_state()
+        list(train)
+        assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_cache_that_cannot_be_written_stops_nobody(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no folder can be made in it
+    (folder / f"{CACHE_NAME}.lock").mkdir()  # and another's lock beside the data
+    assert len(load_index(folder).train) == 6
+
+
 def test_a_batch_cannot_be_altered(images):
     batch = next(iter(loaders(images).val))
     with pytest.raises(dataclasses.FrozenInstanceError):

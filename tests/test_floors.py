@@ -40,6 +40,9 @@ def imports(file):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
             yield node.module
+            # `from training import checkpoint` imports a module of the package.
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in names if (ROOT / f"{name.replace('.', '/')}.py").exists())
 
 
 def modules(folder):

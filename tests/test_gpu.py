@@ -24,10 +24,38 @@ def test_layers_equal_the_cpu(scheme):
     torch.testing.assert_close(conv.cuda()(x.cuda()).cpu(), expected)
 
 
+def test_resumed_run_ends_bit_equal_with_deterministic_kernels(tiny, tmp_path, main_of):
+    settings = [*tiny, "train.deterministic=true", "model.padding=partial"]
+    weights = []
+    for name, epochs in (("straight", (2,)), ("resumed", (1, 2))):
+        for last in epochs:
+            stop_after = [f"train.epochs={last}", f"run.name={name}"]
+            run = tmp_path / "runs" / name
+            if last == 2 and len(epochs) > 1:  # the same run, told to go on
+                config = (run / "config.yaml").read_text().replace("epochs: 1", "epochs: 2")
+                (run / "config.yaml").write_text(config)
+                (run / "summary.json").unlink()
+            assert main_of(train.main, "configs/resnet50.yaml", *settings, *stop_after)[0] == 0
+        saved = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+        weights.append(saved["model"])
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_nccl(tiny, tmp_path, command):
+    """One process a GPU, as torchrun starts them."""
+    gpus = torch.cuda.device_count()
+    batch = [f"data.global_batch_size={6 * gpus}", f"recipe.bn_batch_size={6}"]
+    command("train.py", "configs/resnet50.yaml", *tiny, *batch, nproc=gpus)
+    environment = tmp_path / "runs" / "resnet50_zero_seed1" / "environment.json"
+    assert "nccl" in json.loads(environment.read_text())["backend"]
+
+
+@pytest.mark.parametrize("padding", SCHEMES)
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
-def test_training(tiny, tmp_path, main_of, precision):
+def test_training(tiny, tmp_path, main_of, precision, padding):
     settings = [f"train.precision={precision}", "train.channels_last=true", "data.workers=2"]
+    settings += [f"model.padding={padding}", "data.image_size=64", "data.eval_resize=64"]
     code, _, err = main_of(train.main, "configs/resnet50.yaml", *tiny, *settings)
     assert code == 0, err
-    run = tmp_path / "runs" / "resnet50_zero_seed1"
+    run = tmp_path / "runs" / f"resnet50_{padding}_seed1"
     assert json.loads((run / "environment.json").read_text())["versions"]["cuda"]

@@ -65,3 +65,5 @@ def test_reflection_names_the_layer_that_is_too_small():
     check_image_size("vgg16_bn", "reflect", 32)
     with pytest.raises(ValueError, match=r"layer layer4\.1\.conv2: .* got 1 x 1 .* larger images"):
         check_image_size("resnet50", "reflect", 32)
+    with pytest.raises(ValueError, match="vgg16_bn with 16-px images: .*use larger images"):
+        check_image_size("vgg16_bn", "zero", 16)

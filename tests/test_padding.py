@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from padding import PartialConv2d, ReflectConv2d, convert_padding, padding_ratio
 
@@ -99,6 +100,9 @@ def test_windows_without_any_input_give_zero():
     x = torch.randn(1, 2, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(conv(x), eq4(x, conv))
     assert conv(x)[:, :, 0].abs().sum() == 0
+    # Taps before and after the only row, none on it.
+    conv = PartialConv2d(2, 3, (2, 1), padding=(1, 0), dilation=(2, 1), dtype=torch.float64)
+    assert conv(x[:, :, :1]).abs().sum() == 0
 
 
 def test_gradients():
@@ -135,6 +139,13 @@ def test_training_after_inference_mode():
         conv(x)
     conv(x).sum().backward()
     assert conv.weight.grad is not None
+
+
+def test_a_tracers_tensors_do_not_stay_behind():
+    conv = PartialConv2d(1, 1, 3, padding=1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        conv(torch.empty(1, 1, 17, 19))
+    assert type(conv(torch.ones(1, 1, 17, 19))) is torch.Tensor
 
 
 def test_padding_mode_is_refused():

@@ -50,6 +50,9 @@ def test_the_log_forgets_the_line_a_crash_cut_short(tmp_path):
     assert [r["val_correct1"] for r in metrics_log.read(file)] == [100, 101]
     with pytest.raises(ValueError, match="has 2 epochs, but the checkpoint was saved after 3"):
         metrics_log.truncate(file, 3)
+    with pytest.raises(ValueError, match="has 2 epochs, but the last checkpoint is of epoch 0"):
+        metrics_log.truncate(file, 0)
+    assert len(metrics_log.read(file)) == 2
     file.write_text("not json\n")
     with pytest.raises(ValueError, match="a line is not JSON"):
         metrics_log.read(file)

@@ -84,11 +84,20 @@ def write_run(root, arch, padding, seed, best, last5_avg, overrides=(), finish=T
     return run
 
 
-def write_evaluation(run, padding, top1, checkpoint="best"):
+def write_evaluation(run, padding, top1, **changes):
     run.evaluations.mkdir(exist_ok=True)
     correct = round(top1 * COUNT / 100)
-    result = {"padding": padding, "checkpoint": checkpoint, "top1": 100 * correct / COUNT}
-    write_json(run.evaluations / f"{padding}.json", result | {"correct1": correct, "count": COUNT})
+    result = {
+        "padding": padding,
+        "checkpoint": "best",
+        "epoch": 0,
+        "precision": "fp32",
+        "data_fingerprint": None,
+        "top1": 100 * correct / COUNT,
+        "correct1": correct,
+        "count": COUNT,
+    }
+    write_json(run.evaluations / f"{padding}.json", result | changes)
 
 
 @pytest.fixture(scope="module")
@@ -166,15 +175,17 @@ def test_incomplete_rows_are_marked(tmp_path):
     for seed in (1, 2, 3):
         write_run(tmp_path, "resnet50", "zero", seed, 76 + seed / 10, 75)
     write_run(tmp_path, "resnet50", "zero", 4, 76, 75, finish=False)
-    write_run(tmp_path, "resnet50", "partial", 1, 77, 76)
+    write_run(tmp_path, "resnet50", "partial", 3, 77, 76)
     write_run(tmp_path, "vgg16_bn", "partial", 1, 73, 72, finish=False)
     table = accuracy_table(collect(tmp_path), "best", 5, "sample")
     vgg, zero, partial = cells_of(table)
-    assert (vgg["Network"], vgg["average"], vgg["diff"]) == ("vgg16BN_partial", " (0/5 seeds)", "")
+    assert (vgg["Network"], vgg["average"], vgg["diff"]) == ("vgg16BN_partial", "(0/5 seeds)", "")
     assert zero["average"] == "76.200 (3/5 seeds)"
     assert [zero[f"{i}_best"] for i in range(1, 6)] == ["76.100", "76.200", "76.300", "", ""]
+    assert zero["stdev"] == "0.100 (3/5 seeds)"
     assert (partial["average"], partial["stdev"]) == ("77.000 (1/5 seeds)", "")
-    assert partial["diff"] == "0.800"
+    assert (partial["1_best"], partial["3_best"]) == ("", "77.000")  # by seed, beside its pair
+    assert partial["diff"] == "0.800 (1/5 seeds)"
     assert "2 runs are not finished and do not count." in table.notes
     assert "17 of the paper's 20 rows have no runs here." in table.notes
     assert cross_table(collect(tmp_path), 5).rows == ()
@@ -187,12 +198,27 @@ def test_what_does_not_belong_in_one_table(tmp_path):
     write_run(root, "resnet50", "zero", 1, 76, 75)
     run = write_run(root, "resnet50", "partial", 1, 76, 75, ["data.root=/elsewhere"])
     assert len(collect(root)) == 2
-    write_evaluation(run, "zero", 70, checkpoint="last")
-    with pytest.raises(ValueError, match="is of checkpoint last, Table 4 is of the best"):
-        cross_table(collect(root), 5)
+    (run.path / "eval").mkdir()
+    (run.path / "eval" / "zero_old.json").write_text("kept by the user")
+    for key, value in {
+        "checkpoint": "last",
+        "epoch": 7,  # of the run when it was unfinished
+        "precision": "bf16",
+        "data_fingerprint": "other",
+        "count": 360,
+    }.items():
+        write_evaluation(run, "zero", 70, **{key: value})
+        with pytest.raises(ValueError, match=rf"zero.json: {key} is {value}, .* run evaluate.py"):
+            cross_table(collect(root), 5)
+    write_evaluation(run, "zero", 70)
+    assert len(cross_table(collect(root), 5).rows) == 1
     write_run(root, "resnet50", "zero", 2, 76, 75, ["optim.lr=0.2"])
     with pytest.raises(ValueError, match=r"different recipes \(optim.lr: 0.1 and 0.2\)"):
         collect(root)
+    lost = write_run(tmp_path / "lost", "resnet50", "zero", 1, 76, 75)
+    lost.metrics_file.unlink()
+    with pytest.raises(ValueError, match="metrics.jsonl: missing, though the run is finished"):
+        collect(tmp_path / "lost")
     twice = tmp_path / "twice"
     write_run(twice, "resnet50", "zero", 1, 76, 75)
     write_run(twice, "resnet50", "zero", 1, 76, 75, ["run.name=again"])

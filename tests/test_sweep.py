@@ -71,7 +71,8 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     assert "2 of 2 runs finished" in out
 
 
-def test_ctrl_c_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path):
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
+def test_stopping_it_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path, how):
     file, overrides = sweep
     process = subprocess.Popen(
         [sys.executable, "-m", "launch.sweep", file, *overrides, "train.epochs=50"],
@@ -85,7 +86,10 @@ def test_ctrl_c_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path):
     while not (run.checkpoints / "last.pt").exists():
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    if how == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    else:
+        process.terminate()  # as a job manager does
     output = process.communicate()[0]
     assert process.returncode == 1
     assert "stopped; the same command goes on where it was" in output
@@ -96,8 +100,12 @@ def test_ctrl_c_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path):
 
 def test_mistakes_exit_with_2_before_anything_starts(sweep, tmp_path, command):
     file, overrides = sweep
-    done = command("launch.sweep", file, *overrides, "optim.lrr=3", check=False)
-    assert done.returncode == 2
-    assert "optim.lrr: unknown key; did you mean 'optim.lr'?" in done.stderr
-    assert "Traceback" not in done.stderr
+    for mistake, message in (
+        ("optim.lrr=3", "optim.lrr: unknown key; did you mean 'optim.lr'?"),
+        ("data.root=/nowhere", "/nowhere: has no train/ and val/; set data.root"),
+    ):
+        done = command("launch.sweep", file, *overrides, mistake, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 from configs.load import load
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
 from models import build_model
+from padding import convert_padding
 from records.run_dir import RunDir
 from tests.conftest import ROOT
 from training import checkpoint
@@ -126,7 +127,7 @@ def test_every_precision_learns(precision):
 
 
 def test_compile_and_channels_last_change_no_key_and_no_number():
-    model = small_model().eval()
+    model = convert_padding(small_model(), "partial").eval()
     x = torch.randn(2, 3, 8, 8)
     expected, keys = model(x), list(model.state_dict())
     prepared = prepare(copy.deepcopy(model), channels_last=True, compile_mode="default")
@@ -167,7 +168,7 @@ def test_damaged_checkpoints_are_refused(tmp_path):
         with pytest.raises(ValueError, match=f"^{file}: (half|damaged).*delete the run directory"):
             checkpoint.load(file)
     torch.save({"weights": 1}, file)
-    with pytest.raises(ValueError, match="not a checkpoint of this project"):
+    with pytest.raises(ValueError, match="not the checkpoint needed, it has no model"):
         checkpoint.load(file)
     torch.save(small_model(), file)  # would run code when unpickled
     with pytest.raises(ValueError, match=f"^{file}: half a checkpoint or none"):

@@ -1,7 +1,9 @@
 """Checkpoints: written whole or not at all, read only when every byte is right."""
 
 import pickle
+import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ def save(path: Path, content: dict[str, Any]) -> None:
         torch.save(content, file)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content on the CPU.
+def load(path: Path, keys: Iterable[str] = ("model", "epochs_done")) -> dict[str, Any]:
+    """Return a checkpoint's content on the CPU; it must hold `keys`.
 
     Raises:
         RunError: the file is missing, cut short, altered, or no checkpoint of this project.
@@ -40,8 +42,9 @@ def load(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: half a checkpoint or none ({reason}); {remedy}") from None
     if damaged is not None:
         raise RunError(f"{path}: damaged (checksum of {damaged}); {remedy}")
-    if not isinstance(content, dict) or not {"model", "epochs_done"} <= content.keys():
-        raise RunError(f"{path}: not a checkpoint of this project; {remedy}")
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise RunError(f"{path}: not the checkpoint needed, it has no {missing[0]}; {remedy}")
     return content
 
 
@@ -63,15 +66,22 @@ def load_weights(model: nn.Module, saved: dict[str, Any]) -> None:
 def save_epoch(folder: Path, state: dict[str, Any], is_best: bool) -> None:
     """Save everything as last.pt and the weights for evaluation, after an epoch.
 
-    last.pt comes last: until it is there, the epoch counts as never run.
+    Until last.pt is there the epoch counts as never run, so best.pt, which it may not touch, waits.
     """
     epoch = state["epochs_done"] - 1
-    weights = {"model": state["model"], "epochs_done": state["epochs_done"]}
-    save(folder / epoch_name(epoch), weights)
-    if is_best:
-        save(folder / BEST, weights)
+    save(folder / epoch_name(epoch), {key: state[key] for key in ("model", "epochs_done")})
     save(folder / LAST, state)
+    if is_best:
+        keep_best(folder, epoch)
     (folder / epoch_name(epoch - KEEP_EPOCHS)).unlink(missing_ok=True)
+
+
+def keep_best(folder: Path, epoch: int) -> None:
+    """Make best.pt the weights of `epoch`; an epoch no longer kept is best.pt already."""
+    weights = folder / epoch_name(epoch)
+    if weights.exists():
+        with atomic_writer(folder / BEST) as best, open(weights, "rb") as file:
+            shutil.copyfileobj(file, best)
 
 
 def epoch_name(epoch: int) -> str:

@@ -34,6 +34,22 @@ def recipe_warnings(config: Config, world: int) -> list[str]:
     return warnings
 
 
+def check_data(run: RunDir, fingerprint: str) -> None:
+    """Compare the data set with the one that the run began with.
+
+    Raises:
+        RunError: it is another one.
+    """
+    if not run.environment_file.is_file():
+        return
+    before = read_json(run.environment_file)["data_fingerprint"]
+    if before != fingerprint:
+        raise RunError(
+            f"{run.path}: the data set has changed since the run began (fingerprint {before} -> "
+            f"{fingerprint}); restore it or start another run"
+        )
+
+
 def record_environment(
     run: RunDir, process: Process, fingerprint: str, warnings: list[str]
 ) -> list[str]:
@@ -41,20 +57,12 @@ def record_environment(
 
     Returns:
         What differs from the run's first session, as warnings.
-
-    Raises:
-        RunError: the data set is not the one that the run began with.
     """
     now = _environment(process, fingerprint) | {"warnings": warnings}
     if not run.environment_file.is_file():
         write_json(run.environment_file, now | {"resumed": []})
         return []
     first = read_json(run.environment_file)
-    if first["data_fingerprint"] != fingerprint:
-        raise RunError(
-            f"{run.path}: the data set has changed since the run began (fingerprint "
-            f"{first['data_fingerprint']} -> {fingerprint}); restore it or start another run"
-        )
     first["resumed"].append(now)
     write_json(run.environment_file, first)
     return [

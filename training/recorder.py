@@ -37,6 +37,7 @@ class Recorder:
         """Print a line that does not tear a progress bar."""
         if not self.quiet:
             tqdm.write(text)
+            sys.stdout.flush()  # a log file must not lag behind by hours
 
     def watch(self, loader: Loader, label: str) -> Iterator[Batch]:
         """Yield the loader's batches; show progress and measure the time spent waiting."""
@@ -77,15 +78,12 @@ class Recorder:
 
     def _plain_lines(self, batches: Iterable[Batch], steps: int, label: str) -> Iterator[Batch]:
         started = said = time.monotonic()
-        images = 0
-        for step, batch in enumerate(batches):
+        for step, batch in enumerate(batches, start=1):
             yield batch
-            images += batch.global_count
             now = time.monotonic()
             if now - said > _LINE_SECONDS:
                 said = now
-                rate = images / (now - started)
-                self.say(f"{label}: step {step + 1}/{steps}, {rate:.0f} images/s")
+                self.say(f"{label}: step {step}/{steps}, {step / (now - started):.2f} steps/s")
 
     def _line(self, row: Row, best: Row) -> str:
         left = self.epochs - row["epoch"] - 1
