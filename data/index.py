@@ -6,22 +6,21 @@ python -m data.index ROOT
 import argparse
 import hashlib
 import os
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 import numpy as np
 from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
 from tqdm import tqdm
 
 from configs.errors import run_command
+from data.index_cache import cached
 from data.interface import DataError
 
 SPLITS = ("train", "val")
-CACHE_NAME = ".image_index.npz"
+_COLUMNS = ("paths", "labels", "sizes")  # of a Split
 _SCAN_THREADS = 16  # reading headers waits for the disk, not for the processor
 
 
@@ -78,19 +77,13 @@ def load_index(root: str | Path) -> Index:
     """
     root = Path(root)
     classes = _check_layout(root)
-    state = _folder_state(root)
-    for cache in _cache_files(root):
-        try:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(f"{cache}.lock"):
-                index = _read_cache(cache, root, classes, state)
-                if index is None:
-                    index = _scan_splits(root, classes)
-                    _write_cache(cache, index, state)
-                return index
-        except OSError:
-            continue  # not ours to write, or no room: a cache must not stop a run
-    return _scan_splits(root, classes)
+    folders = [root / split for split in SPLITS]
+    arrays = cached(root, folders, lambda: _scan_splits(folders, classes))
+    splits = (
+        Split(folder, *(arrays[f"{folder.name}_{column}"] for column in _COLUMNS))
+        for folder in folders
+    )
+    return Index(classes, *splits)
 
 
 def _check_layout(root: Path) -> tuple[str, ...]:
@@ -132,22 +125,16 @@ def _class_names(root: Path, split: str) -> list[str]:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its rights") from None
 
 
-def _folder_state(root: Path) -> str:
-    """Digest the modification times of all folders: adding or removing a file changes it."""
-    digest = hashlib.sha256()
-    for split in SPLITS:
-        for entry in sorted(os.scandir(root / split), key=lambda entry: entry.name):
-            if entry.is_dir():
-                digest.update(f"{split}/{entry.name} {entry.stat().st_mtime_ns}\n".encode(
-                    errors="surrogateescape"))  # fmt: skip
-    return digest.hexdigest()
+def _scan_splits(folders: list[Path], classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {
+        f"{folder.name}_{column}": array
+        for folder in folders
+        for column, array in zip(_COLUMNS, _scan(folder, classes), strict=True)
+    }
 
 
-def _scan_splits(root: Path, classes: tuple[str, ...]) -> Index:
-    return Index(classes, *(_scan(root / split, classes) for split in SPLITS))
-
-
-def _scan(folder: Path, classes: tuple[str, ...]) -> Split:
+def _scan(folder: Path, classes: tuple[str, ...]) -> tuple[np.ndarray, ...]:
+    """Return the paths, labels and sizes of a split."""
     labels_of = {name: label for label, name in enumerate(classes)}
     try:
         samples = make_dataset(str(folder), labels_of, IMG_EXTENSIONS)
@@ -171,8 +158,7 @@ def _scan(folder: Path, classes: tuple[str, ...]) -> Split:
             f"{len(bad)} files are no readable images: {listed}; replace or delete them"
         )
     start = len(os.fsencode(folder)) + 1
-    return Split(
-        folder,
+    return (
         np.array([os.fsencode(file)[start:] for file in files]),
         np.array([label for _, label in samples], dtype=np.int64),
         np.array(sizes, dtype=np.int32),
@@ -188,36 +174,6 @@ def _size(file: str) -> tuple[int, int] | str:
         return "not an image"
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         return str(error)
-
-
-def _cache_files(root: Path) -> list[Path]:
-    """Beside the data; where that cannot be written, in the user's cache folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    fallback = home / "partial-convolution-padding" / f"{name}{CACHE_NAME}"
-    return [root / CACHE_NAME, fallback] if os.access(root, os.W_OK) else [fallback]
-
-
-def _read_cache(cache: Path, root: Path, classes: tuple[str, ...], state: str) -> Index | None:
-    try:
-        with np.load(cache) as arrays:
-            if str(arrays["state"]) != state:
-                return None
-            columns = ("paths", "labels", "sizes")
-            splits = (Split(root / s, *(arrays[f"{s}_{c}"] for c in columns)) for s in SPLITS)
-            return Index(classes, *splits)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent, or damaged: scan again
-
-
-def _write_cache(cache: Path, index: Index, state: str) -> None:
-    arrays = {"state": np.array(state)}
-    for split in (index.train, index.val):
-        for column in ("paths", "labels", "sizes"):
-            arrays[f"{split.folder.name}_{column}"] = getattr(split, column)
-    temporary = cache.with_name(f"{cache.name}.{os.getpid()}.npz")
-    np.savez(temporary, **arrays)
-    os.replace(temporary, cache)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs.load import dump, load
-from launch.sweep import expand
+from launch.expand import expand
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

@@ -17,7 +17,8 @@ from configs.load import load
 from data import plan
 from data.build import build_loaders
 from data.digits import write_digits
-from data.index import CACHE_NAME, load_index
+from data.index import load_index
+from data.index_cache import CACHE_NAME
 from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD
 from tests.conftest import ROOT, TINY, write_images
 

@@ -1,0 +1,97 @@
+"""A sweep file as runs: every configuration with every point of the grid."""
+
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.load import known_keys, load, unknown_key
+from configs.schema import Config
+from configs.yaml_source import ConfigError, Entry, read
+from records.run_dir import RunDir
+
+_TRAIN = Path(__file__).resolve().parent.parent / "train.py"
+_KEYS = ("configs", "grid", "nproc_per_node")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a sweep: `config` is what train.py makes of `file` and `overrides`."""
+
+    file: Path
+    overrides: tuple[str, ...]
+    config: Config
+
+    @property
+    def directory(self) -> RunDir:
+        """The run directory, which need not exist yet."""
+        return RunDir(Path(self.config.run.root) / self.config.run.name)
+
+    def command(self, processes: int) -> list[str]:
+        """Return the command line that does the run on this machine."""
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        script = [f"--nproc-per-node={processes}", str(_TRAIN), str(self.file)]
+        return [*torchrun, *script, *self.overrides]
+
+
+def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun], int]:
+    """Return the sweep's runs, the last grid key varying fastest, and its processes a machine.
+
+    Args:
+        path: the sweep file.
+        overrides: `key.sub=value`, for all runs.
+
+    Raises:
+        ConfigError: the sweep or a resolved configuration is wrong, or two runs share a directory.
+    """
+    entries = read(path)
+    grid = {key.removeprefix("grid."): e for key, e in entries.items() if key.startswith("grid.")}
+    _check_sweep(path, entries, grid)
+    runs = []
+    for name in entries["configs"].value:
+        for values in itertools.product(*(entry.value for entry in grid.values())):
+            chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(grid, values, strict=True)]
+            file = path.parent / name
+            config = load(file, [*chosen, *overrides])
+            runs.append(PlannedRun(file, (*chosen, *overrides), config))
+    directories = [run.directory.path for run in runs]
+    if len(set(directories)) < len(directories):
+        twice = next(path for path in directories if directories.count(path) > 1)
+        raise ConfigError([f"{path}: several runs would share the directory {twice}"])
+    return runs, entries["nproc_per_node"].value
+
+
+def _as_yaml(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) -> None:
+    problems = [
+        f"{entry.where}: {unknown_key(key, _KEYS)}"
+        for key, entry in entries.items()
+        if key not in _KEYS and not key.startswith("grid.")
+    ]
+    problems += [
+        f"{entry.where}: grid: {unknown_key(key, known_keys())}"
+        for key, entry in grid.items()
+        if key not in known_keys()
+    ]
+    problems += [
+        f"{entry.where}: {key}: expected a list of values, [a, b, ...]"
+        for key, entry in [("configs", entries.get("configs")), *grid.items()]
+        if entry and not (isinstance(entry.value, tuple) and entry.value)
+    ]
+    if "grid" in entries:
+        problems.append(f"{entries['grid'].where}: grid: expected `key: [values]` lines below it")
+    if not all(isinstance(name, str) for name in getattr(entries.get("configs"), "value", ())):
+        problems.append(f"{entries['configs'].where}: configs: expected paths of YAML files")
+    problems += [f"{path}: {key}: missing" for key in ("configs", "nproc_per_node")
+                 if key not in entries]  # fmt: skip
+    processes = entries.get("nproc_per_node")
+    if processes and (type(processes.value) is not int or processes.value < 1):
+        problems.append(f"{processes.where}: nproc_per_node: expected a positive integer")
+    if problems:
+        raise ConfigError(problems)
