@@ -41,6 +41,9 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
         if not all(os.path.isdir(Path(root) / split) for split in ("train", "val")):
             raise UserError(f"{root}: has no train/ and val/; set data.root to your image folder")
     signal.signal(signal.SIGTERM, _raise_terminated)
+    # A shell's background job begins with SIGINT ignored. torchrun heeds it all the same, and its
+    # end must not be taken for a reason to start the next run.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Without a number torchrun sets one thread a process, and says so at length.
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     environment = {"OMP_NUM_THREADS": threads} | os.environ

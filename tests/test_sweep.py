@@ -78,6 +78,7 @@ def test_stopping_it_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path
         [sys.executable, "-m", "launch.sweep", file, *overrides, "train.epochs=50"],
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as in `sweep ... &`
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
