@@ -37,7 +37,8 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
     Raises:
         UserError: the images are missing; nothing was started.
     """
-    for root in {run.config.data.root for run in runs if run.config.data.backend != "synthetic"}:
+    missing = [run.config.data for run in runs if not run.directory.is_finished()]
+    for root in {data.root for data in missing if data.backend != "synthetic"}:
         if not all(os.path.isdir(Path(root) / split) for split in ("train", "val")):
             raise UserError(f"{root}: has no train/ and val/; set data.root to your image folder")
     signal.signal(signal.SIGTERM, _raise_terminated)

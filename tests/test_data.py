@@ -1,6 +1,5 @@
 """The index against ImageFolder, the loaders against torchvision's transforms."""
 
-import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -273,9 +272,3 @@ def test_a_cache_that_cannot_be_written_stops_nobody(folder, tmp_path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no folder can be made in it
     (folder / f"{CACHE_NAME}.lock").mkdir()  # and another's lock beside the data
     assert len(load_index(folder).train) == 6
-
-
-def test_a_batch_cannot_be_altered(images):
-    batch = next(iter(loaders(images).val))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        batch.images = None

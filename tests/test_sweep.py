@@ -66,6 +66,8 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     assert code == 0
     assert f"[2/2] {finished}: finished already" in out
     assert summary == json.loads((finished / "summary.json").read_text())
+    # Nothing is left to do, so the images may be gone.
+    assert main_of(main, file, *overrides, "data.root=/nowhere")[0] == 0
     code, out, _ = main_of(main, file, "--status", *overrides)
     assert f"{finished}  finished  1/1 epochs  best {summary['best']['val_top1']:.3f}" in out
     assert "2 of 2 runs finished" in out
