@@ -6,18 +6,22 @@
 Needs torch and nothing else.
 """
 
-from padding.convert import SCHEMES, convert_padding
-from padding.errors import PaddingError
-from padding.extending import ReflectConv2d, ReplicateConv2d
-from padding.partial_conv import PartialConv2d
-from padding.ratio import padding_ratio
+from .convert import SCHEMES, convert_padding
+from .errors import PaddingError
+from .extending import ReflectConv2d, ReplicateConv2d
+from .masked_model import MaskedModel, canvas
+from .partial_conv import PartialConv2d, partial_conv2d
+from .ratio import padding_ratio
 
 __all__ = [
     "SCHEMES",
+    "MaskedModel",
     "PaddingError",
     "PartialConv2d",
     "ReflectConv2d",
     "ReplicateConv2d",
+    "canvas",
     "convert_padding",
     "padding_ratio",
+    "partial_conv2d",
 ]

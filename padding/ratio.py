@@ -3,13 +3,18 @@
 import torch
 from torch import Tensor
 
+Pair = tuple[int, int]
+
 
 def padding_ratio(
-    size: tuple[int, int],
-    kernel_size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: str | tuple[int, int],
-    dilation: tuple[int, int],
+    size: Pair,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: str | Pair,
+    dilation: Pair,
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """Return the two 1-D factors of r: r(i, j) = rh[i] * rw[j].
 
@@ -23,39 +28,55 @@ def padding_ratio(
         stride: rows and columns between two windows.
         padding: rows and columns added on each side, or 'same' or 'valid' as in nn.Conv2d.
         dilation: rows and columns between two taps.
+        dtype: of the factors.
+        device: where they are computed ("cpu" whatever `with torch.device(...)` one stands in).
 
     Returns:
-        rh of shape (output height,) and rw of shape (output width,), float64, on the CPU. A factor
-        is 0 where the window holds no input at all (padding larger than the kernel; Eq. 1,
-        "otherwise").
+        rh of shape (output height,) and rw of shape (output width,). A factor is 0 where the window
+        holds no input at all (padding larger than the kernel; Eq. 1, "otherwise").
     """
-    before, after = _padding_on_each_side(padding, kernel_size, dilation)
+    before, after = padding_on_each_side(padding, kernel_size, dilation)
     rows, columns = (
-        _ratio_1d(size[a], kernel_size[a], stride[a], before[a], after[a], dilation[a])
+        _ratio_1d(
+            size[a], kernel_size[a], stride[a], before[a], after[a], dilation[a], dtype, device
+        )
         for a in (0, 1)
     )
     return rows, columns
 
 
-def _padding_on_each_side(
-    padding: str | tuple[int, int], kernel_size: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def padding_on_each_side(
+    padding: str | Pair, kernel_size: Pair, dilation: Pair
+) -> tuple[Pair, Pair]:
+    """Return (rows, columns) added before and (rows, columns) added after the input."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
-        total = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
+        rows, columns = (d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
         # An odd total puts the extra row or column after the input, as nn.Conv2d does.
-        return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+        return (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
     return padding, padding
 
 
 def _ratio_1d(
-    size: int, kernel: int, stride: int, before: int, after: int, dilation: int
+    size: int,
+    kernel: int,
+    stride: int,
+    before: int,
+    after: int,
+    dilation: int,
+    dtype: torch.dtype,
+    device: torch.device | str,
 ) -> Tensor:
     outputs = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
-    # "cpu": whatever `with torch.device(...)` the caller may stand in.
-    first = torch.arange(outputs, device="cpu")[:, None] * stride - before
-    taps = first + torch.arange(kernel, device="cpu") * dilation
-    inside = ((taps >= 0) & (taps < size)).sum(dim=1)
-    # Tensor by tensor: number / tensor multiplies by the rounded reciprocal.
-    return torch.where(inside > 0, torch.full_like(inside, kernel).double() / inside, 0.0)
+    first = torch.arange(outputs, device=device) * stride - before
+    # A sum written out, tap by tap: a compiler fuses it into whatever multiplies by the ratio.
+    inside = torch.zeros_like(first)
+    for tap in range(kernel):
+        position = first + tap * dilation
+        inside = inside + ((position >= 0) & (position < size))
+    # Tensor by tensor: number / tensor multiplies by the rounded reciprocal. Half precision would
+    # round the counts' quotient twice.
+    wide = torch.promote_types(dtype, torch.float32)
+    ratio = torch.full_like(inside, kernel, dtype=wide) / inside
+    return torch.where(inside > 0, ratio, 0.0).to(dtype)

@@ -1,0 +1,155 @@
+"""Conversion in place, of our models and of other people's."""
+
+import copy
+import itertools
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize, weight_norm
+
+from padding import SCHEMES, PartialConv2d, convert_padding
+
+
+def small_model():
+    class Theirs(nn.Conv2d):
+        pass
+
+    shared = nn.Conv2d(4, 4, 3, padding=1)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.Conv2d(4, 4, 1),
+        nn.Conv2d(4, 4, 3),
+        nn.Conv2d(4, 4, (1, 3), padding="same"),
+        nn.Conv2d(4, 4, 1, padding="same"),
+        shared,
+        shared,
+        Theirs(4, 4, 3, padding=1),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.ConvTranspose2d(4, 4, 3, padding=1),
+    )
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(SCHEMES, SCHEMES)))
+def test_conversion_keeps_everything_but_the_padding(one, other):
+    torch.manual_seed(0)
+    model = convert_padding(small_model(), one)
+    x = torch.randn(2, 3, 9, 9)
+    expected = model(x)
+    parameters, keys = list(model.parameters()), list(model.state_dict())
+    calls = []
+    model[0].register_forward_hook(lambda *_: calls.append(1))
+
+    assert convert_padding(model, other) is model
+    assert all(p is q for p, q in zip(parameters, model.parameters(), strict=True))
+    assert list(model.state_dict()) == keys
+    converted = model(x)
+    assert calls
+    assert torch.equal(converted, expected) == (one == other)
+    assert torch.equal(convert_padding(model, one)(x), expected)
+
+
+def test_conversion_touches_padded_convolutions_only():
+    model = small_model()
+    before = [type(module) for module in model]
+    convert_padding(model, "partial")
+    changed = [i for i, module in enumerate(model) if type(module) is not before[i]]
+    assert changed == [0, 4, 6, 7]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_copies_and_pickles(scheme):
+    model = convert_padding(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1)), scheme)
+    x = torch.randn(1, 1, 4, 4)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin(x), model(x))
+
+
+def test_unknown_scheme():
+    with pytest.raises(ValueError, match="unknown padding scheme 'partail'; choose from zero"):
+        convert_padding(nn.Conv2d(1, 1, 3, padding=1), "partail")
+
+
+class Plain(nn.Conv2d):
+    """Somebody's convolution that differs in nothing but its name."""
+
+
+class Standardized(nn.Conv2d):
+    """Somebody's convolution with a forward pass of its own."""
+
+    def forward(self, x):
+        return self._conv_forward(x, self.weight - self.weight.mean(), self.bias)
+
+
+def test_subclasses_when_asked():
+    model = nn.Sequential(Plain(2, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1))
+    x = torch.randn(1, 2, 6, 6)
+    expected = convert_padding(nn.Sequential(model[1], model[1]), "zero")(x)
+    reference = PartialConv2d(2, 2, 3, padding=1)
+    reference.load_state_dict(model[0].state_dict())
+
+    convert_padding(model, "partial", subclasses=(Plain,))
+    assert isinstance(model[0], Plain)
+    assert torch.equal(model[0](x), reference(x))
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert isinstance(twin[0], Plain)
+        assert torch.equal(twin(x), model(x))
+    convert_padding(model, "reflect")  # ours by now: no need to ask again
+    assert "reflect" in repr(model[0])
+    assert type(convert_padding(model, "zero")[0]) is Plain
+    assert torch.equal(nn.Sequential(model[1], model[1])(x), expected)
+
+
+def test_a_layer_that_cannot_be_converted_is_named_and_nothing_changes():
+    def refuse(layer, message, **settings):
+        model = nn.Sequential()
+        model.add_module("first", nn.Conv2d(2, 2, 3, padding=1))
+        model.add_module("second", layer)
+        with pytest.raises(ValueError, match=f"layer second: {message}"):
+            convert_padding(model, "partial", **settings)
+        assert type(model.first) is nn.Conv2d
+
+    refuse(nn.LazyConv2d(2, 3, padding=1), "a lazy convolution has no shape yet")
+    refuse(
+        Standardized(2, 2, 3, padding=1),
+        "Standardized has a forward",
+        subclasses=(Plain, Standardized),
+    )
+    refuse(nn.Conv2d(2, 2, 3, padding=-1), r"padding \(-1, -1\) is negative")
+    strided = nn.Conv2d(2, 2, 3, padding="same")
+    strided.stride = (2, 2)
+    refuse(strided, "padding='same' needs stride 1")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_weight_norm(scheme):
+    """The norm by parametrization and the older one by hook: same weight, converted padding."""
+    x = torch.randn(1, 2, 6, 6)
+    for norm in (parametrizations.weight_norm, weight_norm):
+        conv = norm(nn.Conv2d(2, 3, 3, padding=1))
+        reference = nn.Conv2d(2, 3, 3, padding=1)
+        with torch.no_grad():
+            conv(x)  # the hook computes the weight
+            reference.weight.copy_(conv.weight)
+            reference.bias.copy_(conv.bias)
+        keys = list(conv.state_dict())
+        expected = convert_padding(reference, scheme)(x)
+        convert_padding(convert_padding(conv, "replicate"), scheme)
+        assert list(conv.state_dict()) == keys
+        torch.testing.assert_close(conv(x), expected)
+        conv(x).sum().backward()
+        assert all(parameter.grad is not None for parameter in conv.parameters())
+        if norm is parametrizations.weight_norm:  # the older one cannot be copied
+            torch.testing.assert_close(copy.deepcopy(conv)(x), expected)
+            parametrize.remove_parametrizations(conv, "weight")
+            assert type(conv) is SCHEMES[scheme][0]
+            torch.testing.assert_close(conv(x), expected)
+
+
+def test_lazy_layers_convert_after_their_first_batch():
+    model = nn.Sequential(nn.LazyConv2d(2, 3, padding=1))
+    x = torch.randn(1, 2, 6, 6)
+    model(x)
+    assert type(convert_padding(model, "partial")[0]) is PartialConv2d
