@@ -74,6 +74,9 @@ def partial_conv2d(
         bias: (C_out,) or None.
         stride, padding, dilation, groups: as torch.nn.functional.conv2d's, as pairs.
     """
+    if input.dim() == 3:
+        batch = partial_conv2d(input[None], weight, bias, stride, padding, dilation, groups)
+        return batch[0]
     inputs = (input, weight, bias)
     if isinstance(padding, str):
         before, after = padding_on_each_side(padding, weight.shape[-2:], dilation)
