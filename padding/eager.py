@@ -34,7 +34,7 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
 def apply(function: type[torch.autograd.Function], tensors: tuple, arguments: tuple) -> Tensor:
     """Call a convolution as an autograd function, with the casts that autocast makes for one."""
     device = tensors[0].device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return function.apply(*tensors, *arguments)
     lower = torch.get_autocast_dtype(device)
     cast = (

@@ -7,8 +7,9 @@ import argparse
 from pathlib import Path
 
 from configs.errors import UserError, run_command
-from results.collect import collect
+from results.collect import collect, has_runs
 from results.render import SUFFIXES, render
+from results.speed import speed_tables
 from results.tables import accuracy_table, cross_table
 
 
@@ -16,8 +17,13 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m results", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    tables = commands.add_parser("tables", help="Tables 2, 3 and 4 beside the paper's")
+    tables = commands.add_parser("tables", help="Tables 1 to 4 beside the paper's")
     tables.add_argument("--runs", type=Path, default=Path("runs"), help="folder of run directories")
+    tables.add_argument(
+        "--benchmarks",
+        type=Path,
+        help="folder of the benchmarks' JSON files, for Table 1 (default: RUNS/benchmarks)",
+    )
     tables.add_argument("--out", type=Path, help="write files here as well")
     tables.add_argument("--format", choices=SUFFIXES, default="markdown")
     tables.add_argument(
@@ -33,13 +39,14 @@ def main() -> None:
 
 
 def _tables(arguments: argparse.Namespace) -> None:
-    runs = collect(arguments.runs)
-    seeds = arguments.seeds
-    made = [
-        accuracy_table(runs, "best", seeds, arguments.stdev),
-        accuracy_table(runs, "last5_avg", seeds, arguments.stdev),
-        cross_table(runs, seeds),
-    ]
+    made = speed_tables(arguments.benchmarks or arguments.runs / "benchmarks")
+    if not made or has_runs(arguments.runs):  # Table 1 needs no runs
+        runs, seeds = collect(arguments.runs), arguments.seeds
+        made += [
+            accuracy_table(runs, "best", seeds, arguments.stdev),
+            accuracy_table(runs, "last5_avg", seeds, arguments.stdev),
+            cross_table(runs, seeds),
+        ]
     texts = {table.name: render(table, arguments.format) for table in made}
     print("\n".join(texts.values()))
     if arguments.out:

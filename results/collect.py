@@ -40,6 +40,11 @@ class Run:
     val_count: int | None = None
 
 
+def has_runs(root: Path) -> bool:
+    """Return whether `root` holds any run directory."""
+    return any(root.glob("*/config.yaml"))
+
+
 def collect(root: Path) -> list[Run]:
     """Return the runs in `root`, one a subfolder, ordered by seed.
 

@@ -20,8 +20,11 @@ PADDINGS = tuple(_PADDING)
 
 
 def network(arch: str, padding: str) -> str:
-    """Return the paper's name of a network, for example 'vgg16BN_ref'."""
-    return f"{_ARCH[arch]}_{_PADDING[padding]}"
+    """Return the paper's name of a network, for example 'vgg16BN_ref'.
+
+    A padding that is not the paper's, as benchmarks have, keeps its own name.
+    """
+    return f"{_ARCH[arch]}_{_PADDING.get(padding, padding)}"
 
 
 def table(number: int) -> list[dict[str, str]]:

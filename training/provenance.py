@@ -73,7 +73,16 @@ def record_environment(
 
 
 def _environment(process: Process, fingerprint: str) -> dict[str, Any]:
-    cuda = process.device.type == "cuda"
+    return {
+        **machine(process.device.type == "cuda"),
+        "world_size": process.world,
+        "backend": process.backend,
+        "data_fingerprint": fingerprint,
+    }
+
+
+def machine(cuda: bool) -> dict[str, Any]:
+    """Return when, by which command, code and versions, and on what device something runs."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -90,9 +99,6 @@ def _environment(process: Process, fingerprint: str) -> dict[str, Any]:
         },
         "devices": torch.cuda.get_device_name() if cuda else _processor(),
         "host": platform.node(),
-        "world_size": process.world,
-        "backend": process.backend,
-        "data_fingerprint": fingerprint,
     }
 
 

@@ -1,0 +1,65 @@
+"""Table 1: inference time by padding, first and later iterations.
+
+python -m benchmarks.inference --arch resnet50 vgg16_bn
+"""
+
+import argparse
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks import measure
+from configs.errors import run_command
+from padding import border
+from results.render import render
+from results.speed import speed_table
+
+FIRSTS = 5  # first iterations, of which the median is given
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = measure.parser(__doc__.split("\n")[0], batch=1, rounds=100).parse_args()
+    measure.steady_memory()
+    rows = [row for arch in arguments.arch for row in _measure(arguments, arch)]
+    print(render(speed_table(measure.save(arguments, "inference", rows)), "markdown"))
+
+
+@torch.inference_mode()
+def _measure(arguments: argparse.Namespace, arch: str) -> list[dict[str, Any]]:
+    models = measure.networks(arguments, arch, train=False)
+    images = measure.images(arguments)
+
+    def run(model: nn.Module) -> None:
+        with measure.autocast(arguments):
+            model(images)
+
+    calls = {name: lambda model=model: run(model) for name, model in models.items()}
+    later = measure.compare(calls, arguments.rounds, arguments.device, arch)
+    return [
+        {
+            "arch": arch,
+            "padding": name,
+            "first_ms": None if arguments.compile else _first(arguments, models["zero"], name, run),
+            **later[name],
+        }
+        for name in models
+    ]
+
+
+def _first(arguments: argparse.Namespace, base: nn.Module, padding: str, run: Any) -> float:
+    """Return the time of the first iteration in a process that has run the zero-padded network."""
+    times = []
+    for _ in range(FIRSTS):
+        fresh = measure.twin(base, padding)
+        for function in vars(border).values():  # what is remembered of the geometry
+            getattr(function, "cache_clear", lambda: None)()
+        run(base)
+        times.append(measure.milliseconds(lambda model=fresh: run(model), arguments.device))
+    return median(times)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,173 @@
+"""Comparing networks that differ in their padding alone: interleaved, as ratios, medians."""
+
+import argparse
+import copy
+import os
+import platform
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from benchmarks.ones_conv import OnesConv2d
+from models import ARCHITECTURES, build_model
+from padding import SCHEMES, convert_padding
+from records.run_dir import write_json
+from training.provenance import machine
+
+# Beside the four schemes: the paper's own layer, and nn.Conv2d's padding modes.
+BASELINES = {
+    "ones": (OnesConv2d, "zeros"),
+    "ref_padding_mode": (nn.Conv2d, "reflect"),
+    "rep_padding_mode": (nn.Conv2d, "replicate"),
+}
+PADDINGS = (*SCHEMES, *BASELINES)
+
+# glibc gives large blocks back to the system and asks for them again, each time page by page. How
+# often depends on the accidents of a program's history and would drown what is measured.
+_STEADY = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_THRESHOLD_": "100000000000"}
+
+
+def steady_memory() -> None:
+    """Start this process again with memory that stays with it (Linux, glibc)."""
+    if platform.libc_ver()[0] == "glibc" and not os.environ.keys() & _STEADY.keys():
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | _STEADY)
+
+
+def usual_memory() -> None:
+    """Let processes started from here on use memory as any program does."""
+    for name in _STEADY:
+        os.environ.pop(name, None)
+
+
+def parser(description: str, batch: int, rounds: int) -> argparse.ArgumentParser:
+    """Return the options that all benchmarks of padding share."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    options.add_argument("--arch", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
+    options.add_argument("--padding", nargs="+", choices=PADDINGS, default=list(PADDINGS))
+    options.add_argument("--batch", type=int, default=batch, help="images")
+    options.add_argument("--image-size", type=int, default=224, help="pixels")
+    options.add_argument("--rounds", type=int, default=rounds, help="each padding once a round")
+    options.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    options.add_argument("--channels-last", action="store_true")
+    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: AMP")
+    options.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu"
+    )
+    options.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder")
+    return options
+
+
+def networks(arguments: argparse.Namespace, arch: str, train: bool) -> dict[str, nn.Module]:
+    """Return the network under zero padding and the asked ones, all with the same parameters."""
+    torch.manual_seed(0)
+    base = build_model(arch, "zero", 1000).to(arguments.device).train(train)
+    if arguments.channels_last:
+        base.to(memory_format=torch.channels_last)
+    return {name: twin(base, name, arguments.compile) for name in _asked(arguments)}
+
+
+def _asked(arguments: argparse.Namespace) -> list[str]:
+    return ["zero", *(name for name in arguments.padding if name != "zero")]
+
+
+def twin(base: nn.Module, padding: str, compiled: bool = False) -> nn.Module:
+    """Return a copy of the zero-padded `base` with another padding and the same parameters."""
+    shared = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}
+    model = copy.deepcopy(base, shared)
+    if padding in SCHEMES:
+        convert_padding(model, padding)
+    else:
+        layer, mode = BASELINES[padding]
+        for module in model.modules():
+            if type(module) is nn.Conv2d and any(module._reversed_padding_repeated_twice):
+                module.__class__, module.padding_mode = layer, mode
+    if compiled:
+        model.compile(dynamic=False)
+    return model
+
+
+def images(arguments: argparse.Namespace) -> torch.Tensor:
+    """Return random images as the networks take them."""
+    size = (arguments.batch, 3, arguments.image_size, arguments.image_size)
+    layout = torch.channels_last if arguments.channels_last else torch.contiguous_format
+    return torch.randn(size, device=arguments.device).to(memory_format=layout)
+
+
+def autocast(arguments: argparse.Namespace) -> torch.autocast:
+    """Return the context of the asked precision."""
+    return torch.autocast(arguments.device, torch.bfloat16, enabled=arguments.precision == "bf16")
+
+
+def milliseconds(call: Callable[[], Any], device: str) -> float:
+    """Return how long one call takes, the device's work included."""
+    _wait(device)
+    start = time.perf_counter()
+    call()
+    _wait(device)
+    return 1000 * (time.perf_counter() - start)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def compare(
+    calls: dict[str, Callable[[], Any]], rounds: int, device: str, label: str
+) -> dict[str, dict[str, float]]:
+    """Time every call once a round, in random order.
+
+    Returns:
+        {name: {"ms": median, "relative": median of the rounds' ratios to 'zero'}}.
+    """
+    for call in calls.values():  # warm: compilation, libraries' own choices
+        call()
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    order = random.Random(0)
+    for _ in tqdm(range(rounds), desc=label, unit="round", leave=False):
+        for name in order.sample(list(calls), len(calls)):
+            times[name].append(milliseconds(calls[name], device))
+    return {
+        name: {
+            "ms": median(values),
+            "relative": median(t / z for t, z in zip(values, times["zero"], strict=True)),
+        }
+        for name, values in times.items()
+    }
+
+
+def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any]]) -> Path:
+    """Write what `python -m results tables` reads for Table 1, and return the file."""
+    mode = "compiled" if arguments.compile else "eager"
+    layout = "channels_last" if arguments.channels_last else "contiguous"
+    size = f"{arguments.image_size} x {arguments.image_size}"
+    words = " ".join(sys.orig_argv[1:])
+    content = {
+        "benchmark": benchmark,
+        "setting": f"{arguments.batch} x {size} px, {mode}, {arguments.precision}, {layout}",
+        "measured_by": f"python {words}",
+        "batch": arguments.batch,
+        "compiled": arguments.compile,
+        "rounds": arguments.rounds,
+        **machine(arguments.device == "cuda"),
+        "rows": rows,
+    }
+    parts = [benchmark.replace(" ", "_"), arguments.device, f"batch{arguments.batch}", mode]
+    parts += [arguments.precision] * (arguments.precision != "fp32")
+    parts += ["channels_last"] * arguments.channels_last
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    file = arguments.out / ("_".join(parts) + ".json")
+    write_json(file, content)
+    return file
