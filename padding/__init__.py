@@ -3,9 +3,10 @@
     from padding import convert_padding
     convert_padding(model, "partial")
 
-Needs torch and nothing else.
+Needs torch and nothing else. Installed from its own folder, it is the package `partial_padding`.
 """
 
+from .authors import authors_state_dict, load_authors_checkpoint
 from .convert import SCHEMES, convert_padding
 from .errors import PaddingError
 from .extending import ReflectConv2d, ReplicateConv2d
@@ -20,8 +21,10 @@ __all__ = [
     "PartialConv2d",
     "ReflectConv2d",
     "ReplicateConv2d",
+    "authors_state_dict",
     "canvas",
     "convert_padding",
+    "load_authors_checkpoint",
     "padding_ratio",
     "partial_conv2d",
 ]

@@ -3,13 +3,18 @@
 import copy
 import itertools
 import pickle
+import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, weight_norm
 
-from padding import SCHEMES, PartialConv2d, convert_padding
+from padding import SCHEMES, PartialConv2d, convert_padding, load_authors_checkpoint
+from tests.conftest import ROOT
 
 
 def small_model():
@@ -153,3 +158,45 @@ def test_lazy_layers_convert_after_their_first_batch():
     x = torch.randn(1, 2, 6, 6)
     model(x)
     assert type(convert_padding(model, "partial")[0]) is PartialConv2d
+
+
+@pytest.mark.parametrize("arch", ["resnet50", "vgg16_bn"])
+def test_authors_checkpoints(arch, tmp_path):
+    """DataParallel's own keys: around a ResNet, around the features of a VGG."""
+    make = getattr(torchvision.models, arch)
+    theirs = make(num_classes=3)
+    wrapped = copy.deepcopy(theirs)
+    if arch == "resnet50":
+        wrapped = nn.DataParallel(wrapped)
+    else:
+        wrapped.features = nn.DataParallel(wrapped.features)
+    weights = {k: v for k, v in wrapped.state_dict().items() if "num_batches" not in k}
+    assert any("module." in key for key in weights)
+    torch.save({"epoch": 100, "arch": arch, "state_dict": weights}, tmp_path / "theirs.pth.tar")
+
+    ours = convert_padding(make(num_classes=3), "partial")
+    load_authors_checkpoint(ours, tmp_path / "theirs.pth.tar")
+    expected = theirs.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in ours.state_dict().items())
+    with pytest.raises(ValueError, match="is not a checkpoint of this network: it has another sh"):
+        load_authors_checkpoint(make(num_classes=4), tmp_path / "theirs.pth.tar")
+    other = nn.Sequential(nn.Linear(1, 1))
+    with pytest.raises(ValueError, match=r"it lacks 0\.bias and 1 more"):
+        load_authors_checkpoint(other, tmp_path / "theirs.pth.tar")
+
+
+def test_installs_as_a_package_of_its_own(tmp_path):
+    """The same files under another name, with torch alone."""
+    shutil.copytree(ROOT / "padding", tmp_path / "source")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", tmp_path / "site", tmp_path / "source"], check=True)
+    code = (
+        "import torch, partial_padding as p; m = torch.nn.Conv2d(1, 1, 3, padding=1);"
+        "print(type(p.convert_padding(m, 'partial')).__module__, m(torch.ones(1, 1, 4, 4)).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True
+    )
+    assert done.stdout.startswith("partial_padding.partial_conv"), done.stderr
+    installed = {file.name for file in (tmp_path / "site" / "partial_padding").glob("*.py")}
+    assert installed == {file.name for file in (ROOT / "padding").glob("*.py")}

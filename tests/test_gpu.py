@@ -15,13 +15,45 @@ pytestmark = [
 ]
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_layers_equal_the_cpu(scheme):
-    torch.manual_seed(0)
-    conv = convert_padding(nn.Conv2d(4, 4, 3, stride=2, padding=1, dtype=torch.float64), scheme)
-    x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
-    expected = conv(x)
-    torch.testing.assert_close(conv.cuda()(x.cuda()).cpu(), expected)
+def test_layers_equal_the_cpu(scheme, bias, memory_format):
+    """Outputs and gradients, by deterministic kernels alone, in the layout that came in."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        for size, stride in (((9, 8), 2), ((40, 41), 1), ((130, 140), 1)):
+            torch.manual_seed(0)
+            conv = nn.Conv2d(4, 4, 3, stride, 1, bias=bias, dtype=torch.float64)
+            convert_padding(conv, scheme)
+            x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
+            expected = conv(x)
+            g = torch.randn_like(expected)
+            gradients = torch.autograd.grad(expected, [x, *conv.parameters()], g)
+            conv.cuda().to(memory_format=memory_format)
+            x = x.detach().cuda().to(memory_format=memory_format).requires_grad_()
+            y = conv(x)
+            assert y.is_contiguous(memory_format=memory_format)
+            torch.testing.assert_close(y.cpu(), expected)
+            found = torch.autograd.grad(y, [x, *conv.parameters()], g.cuda())
+            torch.testing.assert_close([part.cpu() for part in found], list(gradients))
+            with torch.no_grad():
+                torch.testing.assert_close(conv(x), y)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_compiled_layers(scheme):
+    torch._dynamo.reset()
+    conv = convert_padding(nn.Conv2d(4, 4, 3, padding=1), scheme).cuda()
+    x = torch.randn(2, 4, 40, 41, device="cuda", requires_grad=True)
+    inputs = [x, *conv.parameters()]
+    compiled = torch.compile(conv, fullgraph=True)
+    torch.testing.assert_close(compiled(x), conv(x), rtol=1e-3, atol=1e-3)
+    found = torch.autograd.grad(compiled(x).sum(), inputs)
+    expected = torch.autograd.grad(conv(x).sum(), inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
 
 
 def test_resumed_run_ends_bit_equal_with_deterministic_kernels(tiny, tmp_path, main_of):

@@ -1,0 +1,49 @@
+"""The checkpoints that the paper's authors published, into torchvision's networks."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import PaddingError
+
+
+def authors_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return a published checkpoint's weights under torchvision's keys.
+
+    The authors trained with DataParallel, around the whole ResNet ("module.conv1.weight") or around
+    the features of a VGG alone ("features.module.0.weight").
+
+    Args:
+        checkpoint: what the file holds, or its "state_dict".
+    """
+    weights = checkpoint.get("state_dict", checkpoint)
+    return {re.sub(r"^(features\.)?module\.", r"\1", key): value for key, value in weights.items()}
+
+
+def load_authors_checkpoint(model: nn.Module, file: str | Path) -> nn.Module:
+    """Load a published checkpoint into `model`, in place, and return `model`.
+
+    Counters of batches, which files of that time may lack, keep their value; they enter nothing.
+
+    Raises:
+        PaddingError: the file is not of this network.
+    """
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    weights = authors_state_dict(content)
+    expected = model.state_dict()
+    counters = {key for key in expected if key.endswith("num_batches_tracked")}
+    missing = sorted(expected.keys() - counters - weights.keys())
+    unknown = sorted(weights.keys() - expected.keys())
+    shapes = [k for k in expected if k in weights and weights[k].shape != expected[k].shape]
+    for problem, keys in (("lacks", missing), ("has", unknown), ("has another shape of", shapes)):
+        if keys:
+            raise PaddingError(
+                f"{file} is not a checkpoint of this network: it {problem} {keys[0]}"
+                f"{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}"
+            )
+    model.load_state_dict(weights, strict=False)
+    return model

@@ -1,0 +1,107 @@
+"""The benchmarks' command lines, and Table 1 from what they write."""
+
+import json
+
+import pytest
+import torch
+
+import results.__main__
+from benchmarks.ones_conv import OnesConv2d
+from padding import PartialConv2d
+from results import printed
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_papers_own_layer_computes_the_same(bias):
+    theirs = OnesConv2d(3, 4, 3, stride=2, padding=1, bias=bias)
+    ours = PartialConv2d(3, 4, 3, stride=2, padding=1, bias=bias)
+    ours.load_state_dict(theirs.state_dict())
+    for size in (8, 11):
+        x = torch.randn(2, 3, size, size)
+        torch.testing.assert_close(theirs(x), ours(x))
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "columns"),
+    [
+        ("inference", ["resnet50_partial (1st)", "resnet50_ones (2nd - nth)", "103.39%"]),
+        ("padding", ["resnet50_partial", "resnet50_ones", "peak memory (MiB)"]),
+    ],
+)
+def test_command_line(benchmark, columns, command, tmp_path):
+    arguments = ["--arch", "resnet50", "--padding", "partial", "ones", "--rounds", 2]
+    arguments += ["--image-size", 32, "--batch", {"inference": 1, "padding": 4}[benchmark]]
+    done = command(f"benchmarks.{benchmark}", *arguments, "--out", tmp_path / "benchmarks")
+    assert all(column in done.stdout for column in columns)
+    assert "VmHWM" not in done.stderr
+    (file,) = (tmp_path / "benchmarks").iterdir()
+    measured = json.loads(file.read_text())
+    assert [row["padding"] for row in measured["rows"]] == ["zero", "partial", "ones"]
+    assert measured["rows"][0]["relative"] == 1
+    assert all(row["ms"] > 0 and row.get("peak_mib", 1) > 0 for row in measured["rows"])
+    assert measured["versions"]["torch"] == torch.__version__
+    # The same table again, without any run.
+    again = command("results", "tables", "--runs", tmp_path)
+    assert again.stdout.strip() == done.stdout.strip()
+
+
+def test_table_1_of_the_papers_own_figures(tmp_path, main_of):
+    """From its times, the paper's percentages."""
+    paper = {row["Network"]: row for row in printed.table(1)}
+    rows = []
+    for arch in ("vgg16_bn", "resnet50"):
+        zero, partial = (printed.network(arch, padding) for padding in ("zero", "partial"))
+        base = float(paper[zero]["running time"])
+        first, later = (
+            float(paper[f"{partial} ({when})"]["running time"]) for when in ("1st", "2nd - nth")
+        )
+        rows.append(
+            {"arch": arch, "padding": "zero", "first_ms": base, "ms": base, "relative": 1.0}
+        )
+        rows.append(
+            {
+                "arch": arch,
+                "padding": "partial",
+                "first_ms": first,
+                "ms": later,
+                "relative": later / base,
+            }
+        )
+    content = {
+        "benchmark": "inference",
+        "setting": "as printed",
+        "measured_by": "the authors",
+        "batch": 1,
+        "compiled": False,
+        "rounds": 1,
+        "started": "2018-11-28",
+        "versions": {},
+        "devices": "V100",
+        "rows": rows,
+    }
+    folder = tmp_path / "measured"
+    folder.mkdir()
+    (folder / "v100.json").write_text(json.dumps(content))
+    arguments = ["tables", "--benchmarks", folder, "--runs", tmp_path]
+    out = tmp_path / "out"
+    code, text, _ = main_of(results.__main__.main, *arguments, "--format", "csv", "--out", out)
+    assert code == 0
+    lines = [line.split(",") for line in text.strip().splitlines()[1:]]
+    assert [line[0] for line in lines] == list(paper)
+    for name, time, relative, paper_time, paper_relative in lines:
+        assert (paper_time, paper_relative) == tuple(paper[name].values())[1:]
+        assert time == paper_time
+        assert float(relative.strip("%")) == pytest.approx(
+            float(paper_relative.strip("%")), abs=0.006
+        )
+    assert (out / "table_1_v100.csv").read_text() == text.rstrip("\n") + "\n"
+
+
+def test_a_file_that_no_benchmark_wrote(tmp_path, main_of):
+    from configs.errors import run_command
+
+    (tmp_path / "odd.json").write_text('{"rows": []}')
+    arguments = ["tables", "--benchmarks", tmp_path, "--runs", tmp_path]
+    code, _, err = main_of(lambda: run_command(results.__main__.main), *arguments)
+    assert code == 2
+    assert "odd.json: not written by a benchmark" in err
