@@ -4,6 +4,7 @@ python -m benchmarks.inference --arch resnet50 vgg16_bn
 """
 
 import argparse
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -16,7 +17,7 @@ from padding import border
 from results.render import render
 from results.speed import speed_table
 
-FIRSTS = 5  # first iterations, of which the median is given
+FIRSTS = 11  # first iterations, of which the median is given
 
 
 def main() -> None:
@@ -42,23 +43,27 @@ def _measure(arguments: argparse.Namespace, arch: str) -> list[dict[str, Any]]:
         {
             "arch": arch,
             "padding": name,
-            "first_ms": None if arguments.compile else _first(arguments, models["zero"], name, run),
             **later[name],
+            **({} if arguments.compile else _first(arguments, models["zero"], name, run)),
         }
         for name in models
     ]
 
 
-def _first(arguments: argparse.Namespace, base: nn.Module, padding: str, run: Any) -> float:
-    """Return the time of the first iteration in a process that has run the zero-padded network."""
-    times = []
+def _first(
+    arguments: argparse.Namespace, base: nn.Module, padding: str, run: Callable[[nn.Module], None]
+) -> dict[str, float]:
+    """Measure the first iteration, in a process that has run the zero-padded network."""
+    times, zeros = [], []
+    run(base)
     for _ in range(FIRSTS):
         fresh = measure.twin(base, padding)
         for function in vars(border).values():  # what is remembered of the geometry
             getattr(function, "cache_clear", lambda: None)()
-        run(base)
+        zeros.append(measure.milliseconds(lambda: run(base), arguments.device))
         times.append(measure.milliseconds(lambda model=fresh: run(model), arguments.device))
-    return median(times)
+    ratios = [time / zero for time, zero in zip(times, zeros, strict=True)]
+    return {"first_ms": median(times), "first_relative": median(ratios)}
 
 
 if __name__ == "__main__":

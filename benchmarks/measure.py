@@ -22,8 +22,10 @@ from padding import SCHEMES, convert_padding
 from records.run_dir import write_json
 from training.provenance import machine
 
-# Beside the four schemes: the paper's own layer, and nn.Conv2d's padding modes.
+# Beside the four schemes: zero padding once more, whose distance from 100 % is the noise, the
+# paper's own layer, and nn.Conv2d's padding modes.
 BASELINES = {
+    "zero_again": (nn.Conv2d, "zeros"),
     "ones": (OnesConv2d, "zeros"),
     "ref_padding_mode": (nn.Conv2d, "reflect"),
     "rep_padding_mode": (nn.Conv2d, "replicate"),

@@ -1,13 +1,12 @@
 """Table 1 from the JSON files of the benchmarks, with the paper's figures beside ours."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from records.run_dir import RunError, read_json
 from results import printed
 from results.tables import Table
-
-_LATER = " (2nd - nth)"
 
 
 def speed_tables(folder: Path) -> list[Table]:
@@ -40,33 +39,36 @@ def speed_table(file: Path) -> Table:
 
 
 def _rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows = measured["rows"]
+    if _has_memory(measured):
+        least = {row["arch"]: row["peak_mib"] for row in rows if row["padding"] == "zero"}
+        return [_step_row(row, least[row["arch"]]) for row in rows]
     paper = {row["Network"]: row for row in printed.table(1)}
     # The paper timed one image in eager mode; beside anything else its numbers would mislead.
     shown = paper if measured["batch"] == 1 and not measured["compiled"] else {}
-    rows = []
-    for row in measured["rows"]:
-        name = printed.network(row["arch"], row["padding"])
-        base = next(
-            other
-            for other in measured["rows"]
-            if other["arch"] == row["arch"] and other["padding"] == "zero"
-        )
-        if _has_memory(measured):
-            peak, least = row["peak_mib"], base["peak_mib"]
-            cells = (f"{row['ms']:.3f}", _percent(row["relative"]))
-            rows.append((name, *cells, f"{peak:.1f}", _percent(peak / least)))
-            continue
-        lines = {name: (row["ms"], row["relative"])}
-        if row["padding"] != "zero":
-            lines = {name + _LATER: (row["ms"], row["relative"])}
-            if row["first_ms"] is not None:
-                first = {name + " (1st)": (row["first_ms"], row["first_ms"] / base["ms"])}
-                lines = first | lines
-        for label, (time, relative) in lines.items():
-            theirs = shown.get(label, {})
-            printed_cells = (theirs.get("running time", ""), theirs.get("relative", ""))
-            rows.append((label, f"{time:.3f}", _percent(relative), *printed_cells))
-    return rows
+    return [line for row in rows for line in _iteration_rows(row, shown)]
+
+
+def _step_row(row: dict[str, Any], least: float) -> tuple[str, ...]:
+    peak = row["peak_mib"]
+    return (
+        *(printed.network(row["arch"], row["padding"]), f"{row['ms']:.3f}"),
+        *(_percent(row["relative"]), f"{peak:.1f}", _percent(peak / least)),
+    )
+
+
+def _iteration_rows(
+    row: dict[str, Any], paper: dict[str, dict[str, str]]
+) -> Iterator[tuple[str, ...]]:
+    name = printed.network(row["arch"], row["padding"])
+    lines = {name: ("ms", "relative")}
+    if row["padding"] != "zero":
+        first = {name + " (1st)": ("first_ms", "first_relative")} if "first_ms" in row else {}
+        lines = first | {name + " (2nd - nth)": ("ms", "relative")}
+    for label, (time, relative) in lines.items():
+        theirs = paper.get(label, {})
+        cells = theirs.get("running time", ""), theirs.get("relative", "")
+        yield label, f"{row[time]:.3f}", _percent(row[relative]), *cells
 
 
 def _has_memory(measured: dict[str, Any]) -> bool:
