@@ -44,12 +44,6 @@ def steady_memory() -> None:
         os.execve(sys.executable, arguments, os.environ | _STEADY)
 
 
-def usual_memory() -> None:
-    """Let processes started from here on use memory as any program does."""
-    for name in _STEADY:
-        os.environ.pop(name, None)
-
-
 def parser(description: str, batch: int, rounds: int) -> argparse.ArgumentParser:
     """Return the options that all benchmarks of padding share."""
     options = argparse.ArgumentParser(

@@ -4,15 +4,13 @@ python -m benchmarks.padding --arch resnet50 vgg16_bn
 """
 
 import argparse
-import multiprocessing
-import re
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import measure
 from configs.errors import run_command
@@ -32,12 +30,9 @@ def _measure(arguments: argparse.Namespace, arch: str) -> list[dict[str, Any]]:
     models = measure.networks(arguments, arch, train=True)
     steps = {name: _step(arguments, model) for name, model in models.items()}
     times = measure.compare(steps, arguments.rounds, arguments.device, arch)
-    names = list(models)
-    del models, steps
-    measure.usual_memory()
     return [
-        {"arch": arch, "padding": name, **times[name], "peak_mib": _peak(arguments, arch, name)}
-        for name in names
+        {"arch": arch, "padding": name, **times[name], "peak_mib": _peak(step, arguments.device)}
+        for name, step in steps.items()
     ]
 
 
@@ -57,32 +52,22 @@ def _step(arguments: argparse.Namespace, model: nn.Module) -> Callable[[], None]
     return step
 
 
-def _peak(arguments: argparse.Namespace, arch: str, padding: str) -> float:
-    """Return the peak in MiB, measured in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_peak_here, arguments, arch, padding).result()
+def _peak(step: Callable[[], None], device: str) -> float:
+    """Return the most MiB that a step holds in tensors over what was held before it.
 
-
-def _peak_here(arguments: argparse.Namespace, arch: str, padding: str) -> float:
-    one = argparse.Namespace(**(vars(arguments) | {"padding": [padding]}))
-    model = measure.networks(one, arch, train=True)[padding]
-    step = _step(one, model)
-    before = _resident("VmRSS")
-    step()  # with whatever compiling takes
-    if arguments.device == "cuda":
+    On a CPU by the profiler's record of every allocation, which unlike the memory of the process is
+    the same every time; what oneDNN allocates inside an operation is not in it.
+    """
+    if device == "cuda":
         held = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         step()
         return (torch.cuda.max_memory_allocated() - held) / 2**20
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
-    step()
-    return _resident("VmHWM") - before
-
-
-def _resident(key: str) -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) / 1024
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        step()
+    events = recorded.profiler.kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
+    return max(accumulate(size for _, size in sorted(changes))) / 2**20
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ def test_command_line(benchmark, columns, command, tmp_path):
     arguments += ["--image-size", 32, "--batch", {"inference": 1, "padding": 4}[benchmark]]
     done = command(f"benchmarks.{benchmark}", *arguments, "--out", tmp_path / "benchmarks")
     assert all(column in done.stdout for column in columns)
-    assert "VmHWM" not in done.stderr
     (file,) = (tmp_path / "benchmarks").iterdir()
     measured = json.loads(file.read_text())
     assert [row["padding"] for row in measured["rows"]] == ["zero", "partial", "ones"]
