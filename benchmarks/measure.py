@@ -70,11 +70,8 @@ def networks(arguments: argparse.Namespace, arch: str, train: bool) -> dict[str,
     base = build_model(arch, "zero", 1000).to(arguments.device).train(train)
     if arguments.channels_last:
         base.to(memory_format=torch.channels_last)
-    return {name: twin(base, name, arguments.compile) for name in _asked(arguments)}
-
-
-def _asked(arguments: argparse.Namespace) -> list[str]:
-    return ["zero", *(name for name in arguments.padding if name != "zero")]
+    names = dict.fromkeys(["zero", *arguments.padding])
+    return {name: twin(base, name, arguments.compile) for name in names}
 
 
 def twin(base: nn.Module, padding: str, compiled: bool = False) -> nn.Module:

@@ -75,6 +75,8 @@ def record_environment(
 def _environment(process: Process, fingerprint: str) -> dict[str, Any]:
     return {
         **machine(process.device.type == "cuda"),
+        "command": sys.argv,
+        "host": platform.node(),
         "world_size": process.world,
         "backend": process.backend,
         "data_fingerprint": fingerprint,
@@ -82,10 +84,9 @@ def _environment(process: Process, fingerprint: str) -> dict[str, Any]:
 
 
 def machine(cuda: bool) -> dict[str, Any]:
-    """Return when, by which command, code and versions, and on what device something runs."""
+    """Return when, with which code and versions, and on what device something runs."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_changes": _git("status", "--porcelain", "--untracked-files=no").splitlines(),
         "versions": {
@@ -98,7 +99,6 @@ def machine(cuda: bool) -> dict[str, Any]:
             "cudnn": torch.backends.cudnn.version() if cuda else None,
         },
         "devices": torch.cuda.get_device_name() if cuda else _processor(),
-        "host": platform.node(),
     }
 
 
