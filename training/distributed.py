@@ -67,12 +67,23 @@ def command() -> Iterator[Process]:
     try:
         yield process
     except UserError as error:
+        shared = isinstance(error, SharedError)
         # One that only this process met would otherwise never be seen.
-        if process.is_first or not isinstance(error, SharedError):
+        if process.is_first or not shared:
             print(f"error: {error}", file=sys.stderr, flush=True)
+        if shared:
+            _leave()
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(1)
+    _leave()
+
+
+def _leave() -> None:
+    """Part from the other processes, which do the same; alone it could wait for them for ever.
+
+    Without it, a thread of the process group that meets the interpreter's end aborts the process.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
 
