@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks import measure
+from benchmarks import measure, options
 from configs.errors import run_command
-from padding import border
+from padding import geometry
 from results.render import render
 from results.speed import speed_table
 
@@ -22,8 +22,7 @@ FIRSTS = 11  # first iterations, of which the median is given
 
 def main() -> None:
     """Run the command line."""
-    arguments = measure.parser(__doc__.split("\n")[0], batch=1, rounds=100).parse_args()
-    measure.steady_memory()
+    arguments = options.parse(__doc__.split("\n")[0], batch=1, rounds=100)
     rows = [row for arch in arguments.arch for row in _measure(arguments, arch)]
     print(render(speed_table(measure.save(arguments, "inference", rows)), "markdown"))
 
@@ -58,7 +57,7 @@ def _first(
     run(base)
     for _ in range(FIRSTS):
         fresh = measure.twin(base, padding)
-        for function in vars(border).values():  # what is remembered of the geometry
+        for function in vars(geometry).values():  # what is remembered of the geometry
             getattr(function, "cache_clear", lambda: None)()
         zeros.append(measure.milliseconds(lambda: run(base), arguments.device))
         times.append(measure.milliseconds(lambda model=fresh: run(model), arguments.device))

@@ -2,8 +2,6 @@
 
 import argparse
 import copy
-import os
-import platform
 import random
 import sys
 import time
@@ -19,6 +17,7 @@ from tqdm import tqdm
 from benchmarks.ones_conv import OnesConv2d
 from models import ARCHITECTURES, build_model
 from padding import SCHEMES, convert_padding
+from padding.layer import padding_sides
 from records.run_dir import write_json
 from training.provenance import machine
 
@@ -31,37 +30,6 @@ BASELINES = {
     "rep_padding_mode": (nn.Conv2d, "replicate"),
 }
 PADDINGS = (*SCHEMES, *BASELINES)
-
-# glibc gives large blocks back to the system and asks for them again, each time page by page. How
-# often depends on the accidents of a program's history and would drown what is measured.
-_STEADY = {"MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_MMAP_THRESHOLD_": "100000000000"}
-
-
-def steady_memory() -> None:
-    """Start this process again with memory that stays with it (Linux, glibc)."""
-    if platform.libc_ver()[0] == "glibc" and not os.environ.keys() & _STEADY.keys():
-        arguments = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, arguments, os.environ | _STEADY)
-
-
-def parser(description: str, batch: int, rounds: int) -> argparse.ArgumentParser:
-    """Return the options that all benchmarks of padding share."""
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    options.add_argument("--arch", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
-    options.add_argument("--padding", nargs="+", choices=PADDINGS, default=list(PADDINGS))
-    options.add_argument("--batch", type=int, default=batch, help="images")
-    options.add_argument("--image-size", type=int, default=224, help="pixels")
-    options.add_argument("--rounds", type=int, default=rounds, help="each padding once a round")
-    options.add_argument("--compile", action="store_true", help="torch.compile the networks")
-    options.add_argument("--channels-last", action="store_true")
-    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: AMP")
-    options.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu"
-    )
-    options.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder")
-    return options
 
 
 def networks(arguments: argparse.Namespace, arch: str, train: bool) -> dict[str, nn.Module]:
@@ -83,7 +51,7 @@ def twin(base: nn.Module, padding: str, compiled: bool = False) -> nn.Module:
     else:
         layer, mode = BASELINES[padding]
         for module in model.modules():
-            if type(module) is nn.Conv2d and any(module._reversed_padding_repeated_twice):
+            if type(module) is nn.Conv2d and any(padding_sides(module)):
                 module.__class__, module.padding_mode = layer, mode
     if compiled:
         model.compile(dynamic=False)
@@ -146,13 +114,13 @@ def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any
     mode = "compiled" if arguments.compile else "eager"
     layout = "channels_last" if arguments.channels_last else "contiguous"
     size = f"{arguments.image_size} x {arguments.image_size}"
+    setting = f"{arguments.batch} x {size} px, {mode}, {arguments.precision}, {layout}"
     words = " ".join(sys.orig_argv[1:])
     content = {
         "benchmark": benchmark,
-        "setting": f"{arguments.batch} x {size} px, {mode}, {arguments.precision}, {layout}",
+        "setting": setting,
         "measured_by": f"python {words}",
-        "batch": arguments.batch,
-        "compiled": arguments.compile,
+        "as_the_paper": setting == "1 x 224 x 224 px, eager, fp32, contiguous",
         "rounds": arguments.rounds,
         **machine(arguments.device == "cuda"),
         "rows": rows,
@@ -160,6 +128,8 @@ def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any
     parts = [benchmark.replace(" ", "_"), arguments.device, f"batch{arguments.batch}", mode]
     parts += [arguments.precision] * (arguments.precision != "fp32")
     parts += ["channels_last"] * arguments.channels_last
+    parts += [f"{arguments.image_size}px"] * (arguments.image_size != 224)
+    parts += arguments.arch if set(arguments.arch) != set(ARCHITECTURES) else []
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / ("_".join(parts) + ".json")
     write_json(file, content)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks import measure
+from benchmarks import measure, options
 from configs.errors import run_command
 from results.render import render
 from results.speed import speed_table
@@ -20,8 +20,7 @@ from results.speed import speed_table
 
 def main() -> None:
     """Run the command line."""
-    arguments = measure.parser(__doc__.split("\n")[0], batch=32, rounds=10).parse_args()
-    measure.steady_memory()
+    arguments = options.parse(__doc__.split("\n")[0], batch=32, rounds=10)
     rows = [row for arch in arguments.arch for row in _measure(arguments, arch)]
     print(render(speed_table(measure.save(arguments, "training step", rows)), "markdown"))
 

@@ -7,10 +7,11 @@ Needs torch and nothing else. Installed from its own folder, it is the package `
 """
 
 from .authors import authors_state_dict, load_authors_checkpoint
+from .canvas import canvas
 from .convert import SCHEMES, convert_padding
 from .errors import PaddingError
 from .extending import ReflectConv2d, ReplicateConv2d
-from .masked_model import MaskedModel, canvas
+from .masked_model import MaskedModel
 from .partial_conv import PartialConv2d, partial_conv2d
 from .ratio import padding_ratio
 

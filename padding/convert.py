@@ -8,7 +8,7 @@ from torch.nn.utils import parametrize
 
 from .errors import PaddingError
 from .extending import ReflectConv2d, ReplicateConv2d
-from .layer import check_padding
+from .layer import as_pair, check_padding, padding_sides
 from .partial_conv import PartialConv2d
 
 # scheme -> the layer that applies it, and nn.Conv2d's own name for that padding
@@ -56,13 +56,17 @@ def convert_padding(
         if original is None or module.padding_mode == "circular":
             continue
         check_padding(module, place)
-        if not any(module._reversed_padding_repeated_twice):
+        if not any(padding_sides(module)):
             continue
         if original not in _LAYERS:
             _check_forward(original, place, module)
         changes.append((module, _class_for(module, layer, original)))
     for module, new_class in changes:
         module.__class__ = new_class
+        module.stride, module.dilation = as_pair(module.stride), as_pair(module.dilation)
+        if not isinstance(module.padding, str):
+            module.padding = as_pair(module.padding)
+        module._reversed_padding_repeated_twice = list(padding_sides(module))
         module.padding_mode = padding_mode
     return model
 
@@ -103,7 +107,7 @@ def _adapted(layer: type[nn.Conv2d], original: type[nn.Conv2d]) -> type[nn.Conv2
         return original
 
     def reduce(self: nn.Module, protocol: int) -> tuple[Any, ...]:
-        return _new, (layer, original), self.__dict__
+        return _new, (layer, original), self.__getstate__()
 
     members = {"converted_from": original, "__reduce_ex__": reduce}
     return type(f"{original.__name__}As{layer.__name__}", (layer, original), members)

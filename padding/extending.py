@@ -1,30 +1,37 @@
 """The two schemes that extrapolate the input: reflection and replication padding (Section 1)."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active
 
-from .eager import apply, differentiable_gradients, needs_gradient, runs_eagerly
+from .eager import Convolution, Gradients
 from .errors import PaddingError
-from .layer import PaddedConv2d
+from .layer import PaddedConv2d, padding_sides
 from .ratio import Pair
 
 Sides = tuple[int, int, int, int]  # left, right, top, bottom, as F.pad takes them
+
+# What F.pad calls, without the microseconds that it adds to every layer.
+_PAD = {"reflect": torch._C._nn.reflection_pad2d, "replicate": torch._C._nn.replication_pad2d}
 
 
 class _ExtendingConv2d(PaddedConv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of the extended `input`, (N, C, H, W) or (C, H, W)."""
-        tensors = (input, self.weight, self.bias)
-        sides = tuple(self._reversed_padding_repeated_twice)
+        sides = padding_sides(self)
+        self._check(input, sides)
         arguments = (self.mode, sides, self.stride, self.dilation, self.groups)
-        if not runs_eagerly(input, self.weight) or 0 in input.shape:
-            return _formula(*tensors, *arguments)
-        if needs_gradient(*tensors):
-            return apply(_ExtendedConv, tensors, arguments)
-        return _padded_first(*tensors, *arguments)
+        if input.numel() == 0:  # the padding operations take no empty batch
+            convolution = _formula
+        elif torch.is_grad_enabled() or _are_functorch_transforms_active():
+            convolution = _CONVOLUTION
+        else:  # without gradients the fast way serves everybody else
+            convolution = _padded_first
+        return convolution(input, self.weight, self.bias, *arguments)
+
+    def _check(self, input: Tensor, sides: Sides) -> None:
+        """Raise PaddingError where the input cannot be extended so far."""
 
 
 class ReflectConv2d(_ExtendingConv2d):
@@ -36,9 +43,8 @@ class ReflectConv2d(_ExtendingConv2d):
 
     mode = "reflect"
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the convolution of the mirrored `input`, (N, C, H, W) or (C, H, W)."""
-        left, right, top, bottom = self._reversed_padding_repeated_twice
+    def _check(self, input: Tensor, sides: Sides) -> None:
+        left, right, top, bottom = sides
         height, width = input.shape[-2:]
         if max(left, right) >= width or max(top, bottom) >= height:
             raise PaddingError(
@@ -46,7 +52,6 @@ class ReflectConv2d(_ExtendingConv2d):
                 f"larger than that, got {height} x {width} in {self}",
                 self,
             )
-        return super().forward(input)
 
 
 class ReplicateConv2d(_ExtendingConv2d):
@@ -100,14 +105,14 @@ def _padded_first(
 
 
 def _pad(input: Tensor, sides: Sides, mode: str) -> Tensor:
-    if input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous():
+    if not input.is_contiguous() and input.is_contiguous(memory_format=torch.channels_last):
         # As a volume (height, width, channels): on a GPU the 2-D operation would undo the layout.
         return F.pad(input.permute(0, 2, 3, 1), (0, 0, *sides), mode=mode).permute(0, 3, 1, 2)
-    return F.pad(input, sides, mode=mode)
+    return _PAD[mode](input, sides)
 
 
 def _fold(gradient: Tensor, sides: Sides, mode: str) -> Tensor:
-    """Return the gradient of _pad's input as a view of its output's, whose interior collects it."""
+    """Return the gradient of _pad's input from its output's, which is used up."""
     left, right, top, bottom = sides
     for dim, before, after in ((2, top, bottom), (3, left, right)):
         size = gradient.shape[dim] - before - after
@@ -121,34 +126,28 @@ def _fold(gradient: Tensor, sides: Sides, mode: str) -> Tensor:
         else:
             gradient.narrow(dim, 0, 1).add_(first.sum(dim, keepdim=True))
             gradient.narrow(dim, size - 1, 1).add_(last.sum(dim, keepdim=True))
-    return gradient
+    return gradient.clone()  # dense, in the same layout: what comes next is slower on a view
 
 
-class _ExtendedConv(torch.autograd.Function):
-    """Keeps the input, which others keep as well, and pads it again instead of keeping a copy."""
+def _gradients(
+    gradient: Tensor,
+    needed: tuple[bool, ...],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mode: str,
+    sides: Sides,
+    stride: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Gradients:
+    # Padded again: the input is kept by others as well, a padded copy would be one more.
+    of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        *(gradient, _pad(input, sides, mode), weight),
+        *(None if bias is None else bias.shape, stride, (0, 0), dilation),
+        *(False, (0, 0), groups, needed),
+    )
+    return _fold(of_padded, sides, mode) if needed[0] else None, of_weight, of_bias
 
-    @staticmethod
-    def forward(
-        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any
-    ) -> Tensor:
-        ctx.save_for_backward(input, weight, bias)
-        ctx.arguments = arguments
-        return _padded_first(input, weight, bias, *arguments)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, bias = ctx.saved_tensors
-        mode, sides, stride, dilation, groups = ctx.arguments
-        needed = tuple(ctx.needs_input_grad[:3])
-        nothing = (None,) * len(ctx.arguments)
-        if torch.is_grad_enabled():  # create_graph=True
-            inputs = (input, weight, bias)
-            found = differentiable_gradients(_formula, inputs, ctx.arguments, needed, gradient)
-            return *found, *nothing
-        of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
-            *(gradient, _pad(input, sides, mode), weight),
-            *(None if bias is None else bias.shape, stride, (0, 0), dilation),
-            *(False, (0, 0), groups, needed),
-        )
-        of_input = _fold(of_padded, sides, mode) if needed[0] else None
-        return of_input, of_weight, of_bias, *nothing
+_CONVOLUTION = Convolution(_formula, _padded_first, _gradients)

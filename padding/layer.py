@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from .errors import PaddingError
+from .ratio import Pair, padding_on_each_side
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -31,12 +32,29 @@ class PaddedConv2d(nn.Conv2d):
         check_padding(self, name)
 
 
+def as_pair(value: int | list[int] | Pair) -> Pair:
+    """Return the pair that nn.Conv2d makes of such an argument; code that sets it later may not."""
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def padding_sides(conv: nn.Conv2d) -> tuple[int, int, int, int]:
+    """Return the columns and rows added left, right, top and bottom, as F.pad takes them.
+
+    From what the layer has now: its own record of them is as old as its construction.
+    """
+    if not isinstance(conv.padding, str):
+        rows, columns = as_pair(conv.padding)
+        return columns, columns, rows, rows
+    before, after = padding_on_each_side(conv.padding, conv.kernel_size, as_pair(conv.dilation))
+    return before[1], after[1], before[0], after[0]
+
+
 def check_padding(conv: nn.Conv2d, name: str) -> None:
     """Raise PaddingError where `conv`, known to its user as `name`, has an impossible padding."""
     if isinstance(conv.padding, str):
-        if any(step != 1 for step in conv.stride) and conv.padding == "same":
+        if any(step != 1 for step in as_pair(conv.stride)) and conv.padding == "same":
             raise PaddingError(
                 f"{name}: padding='same' needs stride 1, not {conv.stride}; give numbers", conv
             )
-    elif min(conv.padding) < 0:
+    elif min(as_pair(conv.padding)) < 0:
         raise PaddingError(f"{name}: padding {conv.padding} is negative; crop the input", conv)

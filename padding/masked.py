@@ -31,7 +31,8 @@ def masked_conv2d(
         output, updated = masked_conv2d(conv, convolve, input[None], mask[None])
         return output[0], updated[0]
     output = convolve(torch.where(mask != 0, input, 0))
-    valid = (mask != 0).to(torch.float32)  # half precision cannot count beyond 256 or 2048
+    # Half precision cannot count beyond 256 or 2048.
+    valid = (mask != 0).to(torch.promote_types(input.dtype, torch.float32))
     if mask.shape[1] > 1:  # a window of one group sees the channels of that group
         valid = valid.unflatten(1, (conv.groups, -1)).sum(2)
     per_tap = input.shape[1] // conv.groups if mask.shape[1] > 1 else 1

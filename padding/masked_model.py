@@ -1,14 +1,16 @@
 """Networks on images of different sizes: one canvas, a mask, and the mask through every layer."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from .errors import PaddingError
+from .layer import padding_sides
 from .masked import masked_conv2d
 from .partial_conv import PartialConv2d
 
@@ -27,34 +29,6 @@ class _Masked(NamedTuple):
     def filled(self, value: float = 0.0) -> Tensor:
         """Return the features with `value` in the holes."""
         return torch.where(self.mask, self.values, value)
-
-
-def canvas(images: list[Tensor], size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-    """Return one batch of images of different sizes, and its mask (Section 3, "Big Padding").
-
-    Args:
-        images: (C, H, W) each, of any height and width.
-        size: height and width of the canvas; None for the largest of each.
-
-    Returns:
-        (N, C, height, width) with every image in the top left corner and zeros beside it, and the
-        bool mask (N, 1, height, width).
-
-    Raises:
-        PaddingError: an image is larger than `size`.
-    """
-    height, width = size or (max(i.shape[1] for i in images), max(i.shape[2] for i in images))
-    batch = images[0].new_zeros(len(images), images[0].shape[0], height, width)
-    mask = torch.zeros(len(images), 1, height, width, dtype=torch.bool, device=batch.device)
-    for number, image in enumerate(images):
-        rows, columns = image.shape[1:]
-        if rows > height or columns > width:
-            raise PaddingError(
-                f"image {number}, {rows} x {columns}, is larger than the canvas, {height} x {width}"
-            )
-        batch[number, :, :rows, :columns] = image
-        mask[number, :, :rows, :columns] = True
-    return batch, mask
 
 
 class MaskedModel(nn.Module):
@@ -84,11 +58,14 @@ class MaskedModel(nn.Module):
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         """Return the model's output for (N, C, H, W) images with a mask (N or 1, 1, H, W)."""
         (graph,) = self._graph
-        if mask.dim() != 4 or mask.shape[1] != 1 or mask.dtype != torch.bool:
+        sizes = [(1, *images.shape[2:]), (len(images), 1, *images.shape[2:])]
+        if tuple(mask.shape) not in (sizes[1], (1, *sizes[0])) or mask.dtype != torch.bool:
             raise PaddingError(
                 f"the mask is {mask.dtype} of shape {tuple(mask.shape)}; "
-                f"a model takes a bool mask (N, 1, H, W)"
+                f"a model takes a bool mask {sizes[1]} with these images"
             )
+        if mask.device != images.device:
+            raise PaddingError(f"the mask is on {mask.device}, the images on {images.device}")
         mask = mask.expand(len(images), -1, -1, -1)
         return _Threaded(graph, self.model).run(_Masked(images, mask))
 
@@ -115,28 +92,43 @@ class _Threaded(fx.Interpreter):
         raise PaddingError(f"layer {target}: no rule for masks through {type(layer).__name__}")
 
     def call_function(self, target: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if not any(isinstance(arg, _Masked) for arg in args):
+        if not _holds_masked((args, kwargs)):
             return super().call_function(target, args, kwargs)
         first, *others = args
-        if target in _SUM and isinstance(first, _Masked) and isinstance(others[0], _Masked):
+        both = isinstance(first, _Masked) and len(others) == 1 and isinstance(others[0], _Masked)
+        if target in _SUM and both and not kwargs:
             return _Masked(first.filled() + others[0].filled(), first.mask | others[0].mask)
-        if target in _RELU:
+        if target in _RELU and isinstance(first, _Masked):
             return first._replace(values=F.relu(first.values))
-        if target in _FLATTEN:
+        if target in _FLATTEN and isinstance(first, _Masked):
             return target(first.filled(), *others, **kwargs)
         name = getattr(target, "__name__", target)
         raise PaddingError(f"no rule for masks through {name}(); use a module of torch.nn")
 
     def call_method(self, target: str, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if not any(isinstance(arg, _Masked) for arg in args):
+        if not _holds_masked((args, kwargs)):
             return super().call_method(target, args, kwargs)
         return self.call_function(getattr(torch.Tensor, target), args, kwargs)
+
+
+def _holds_masked(values: Any) -> bool:
+    """Return whether masked features are anywhere among the arguments of a call."""
+    if isinstance(values, _Masked):
+        return True
+    if isinstance(values, dict):
+        values = values.values()
+    return (
+        isinstance(values, Iterable)
+        and not isinstance(values, str | Tensor)
+        and any(_holds_masked(value) for value in values)
+    )
 
 
 def _convolution(conv: nn.Conv2d, input: _Masked, name: str) -> _Masked:
     if isinstance(conv, PartialConv2d):
         return _Masked(*conv(input.filled(), input.mask))
-    if type(conv) is nn.Conv2d and not any(conv._reversed_padding_repeated_twice):
+    plain = parametrize.type_before_parametrizations(conv) is nn.Conv2d
+    if plain and not any(padding_sides(conv)):
         return _Masked(*masked_conv2d(conv, conv, input.filled(), input.mask))
     raise PaddingError(
         f'layer {name}: no rule for masks through {conv}; convert_padding(model, "partial") first',
@@ -145,7 +137,7 @@ def _convolution(conv: nn.Conv2d, input: _Masked, name: str) -> _Masked:
 
 
 def _batch_norm(layer: nn.Module, input: _Masked, name: str) -> _Masked:
-    if not layer.training:
+    if not layer.training and layer.running_mean is not None:
         return input._replace(values=layer(input.values))
     # The valid values of all images as the pixels of one: (1, C, valid, 1).
     channels_last = input.values.permute(0, 2, 3, 1)

@@ -1,14 +1,14 @@
 """Partial convolution based padding as a drop-in for nn.Conv2d (Section 3)."""
 
-from typing import Any, overload
+from typing import overload
 
 import torch
 import torch.fx
 import torch.nn.functional as F
 from torch import Tensor
 
-from .border import Geometry, bias_gradient, scale_border_, scaled_border
-from .eager import apply, differentiable_gradients, needs_gradient, runs_eagerly
+from .border import bias_gradient, scale_border_, scaled_border
+from .eager import Convolution, Gradients
 from .layer import PaddedConv2d
 from .masked import masked_conv2d
 from .ratio import Pair, padding_on_each_side, padding_ratio
@@ -47,12 +47,12 @@ class PartialConv2d(PaddedConv2d):
             mask: what of them is valid: bool, or floating point with 1 (valid) and 0 (hole).
         """
         if mask is not None:
-            return masked_conv2d(self, self._convolve, input, mask)
-        return self._convolve(input)
+            return masked_conv2d(self, super().forward, input, mask)
+        return self._conv_forward(input, self.weight, self.bias)
 
-    def _convolve(self, input: Tensor) -> Tensor:
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return partial_conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input, weight, bias, self.stride, self.padding, self.dilation, self.groups
         )
 
 
@@ -77,16 +77,12 @@ def partial_conv2d(
     if input.dim() == 3:
         batch = partial_conv2d(input[None], weight, bias, stride, padding, dilation, groups)
         return batch[0]
-    inputs = (input, weight, bias)
     if isinstance(padding, str):
         before, after = padding_on_each_side(padding, weight.shape[-2:], dilation)
-        padding = before if before == after else padding
-    arguments = (stride, padding, dilation, groups)
-    if isinstance(padding, str) or not runs_eagerly(input, weight):
-        return _formula(*inputs, *arguments)
-    if needs_gradient(*inputs):
-        return apply(_PartialConv, inputs, arguments)
-    return _in_place(*inputs, *arguments)
+        if before != after:
+            return _formula(input, weight, bias, stride, padding, dilation, groups)
+        padding = before
+    return _CONVOLUTION(input, weight, bias, stride, padding, dilation, groups)
 
 
 def _formula(
@@ -121,34 +117,29 @@ def _in_place(
     groups: int,
 ) -> Tensor:
     output = F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    scale_border_(output, Geometry.of(input, weight, stride, padding, dilation), bias)
+    geometry = (input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    scale_border_(output, geometry, bias)
     return output
 
 
-class _PartialConv(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any
-    ) -> Tensor:
-        ctx.save_for_backward(input, weight, bias)
-        ctx.arguments = arguments
-        return _in_place(input, weight, bias, *arguments)
+def _gradients(
+    gradient: Tensor,
+    needed: tuple[bool, ...],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Gradients:
+    geometry = (input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    with scaled_border(gradient, geometry, (input, weight)) as scaled:
+        of_input, of_weight, _ = torch.ops.aten.convolution_backward(
+            *(scaled, input, weight, None, stride, padding, dilation),
+            *(False, (0, 0), groups, (*needed[:2], False)),
+        )
+    return of_input, of_weight, bias_gradient(gradient, geometry) if needed[2] else None
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, bias = ctx.saved_tensors
-        stride, padding, dilation, groups = ctx.arguments
-        needed = tuple(ctx.needs_input_grad[:3])
-        nothing = (None,) * len(ctx.arguments)
-        if torch.is_grad_enabled():  # create_graph=True
-            inputs = (input, weight, bias)
-            found = differentiable_gradients(_formula, inputs, ctx.arguments, needed, gradient)
-            return *found, *nothing
-        geometry = Geometry.of(input, weight, stride, padding, dilation)
-        with scaled_border(gradient, geometry) as scaled:
-            of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-                *(scaled, input, weight, None, stride, padding, dilation),
-                *(False, (0, 0), groups, (*needed[:2], False)),
-            )
-        of_bias = bias_gradient(gradient, geometry) if needed[2] else None
-        return of_input, of_weight, of_bias, *nothing
+
+_CONVOLUTION = Convolution(_formula, _in_place, _gradients)

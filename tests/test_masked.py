@@ -213,7 +213,44 @@ def test_networks_that_take_no_mask():
     odd = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Upsample(scale_factor=2))
     with pytest.raises(ValueError, match="layer 1: no rule for masks through Upsample"):
         MaskedModel(odd)(images, mask)
-    with pytest.raises(ValueError, match=r"a model takes a bool mask \(N, 1, H, W\)"):
+    with pytest.raises(ValueError, match=r"a model takes a bool mask \(1, 1, 32, 32\)"):
         MaskedModel(odd)(images, mask.float())
     with pytest.raises(ValueError, match="image 0, 32 x 32, is larger than the canvas, 16 x 40"):
         canvas([torch.randn(3, 32, 32)], size=(16, 40))
+
+
+def test_masks_that_do_not_fit_the_images():
+    model = MaskedModel(convert_padding(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1)), "partial"))
+    images = torch.randn(4, 3, 9, 9)
+    for shape in [(3, 1, 9, 9), (4, 1, 9, 8), (4, 3, 9, 9), (1, 9, 9)]:
+        with pytest.raises(ValueError, match=r"takes a bool mask \(4, 1, 9, 9\) with these images"):
+            model(images, torch.ones(shape, dtype=torch.bool))
+    with pytest.raises(ValueError, match="the mask is on meta, the images on cpu"):
+        model(images, torch.ones(4, 1, 9, 9, dtype=torch.bool, device="meta"))
+
+
+def test_operations_without_a_rule_are_named():
+    class Odd(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.conv, self.function = PartialConv2d(3, 3, 3, padding=1), function
+
+        def forward(self, x):
+            return self.function(x, self.conv(x))
+
+    images, mask = torch.randn(1, 3, 5, 5), torch.ones(1, 1, 5, 5, dtype=torch.bool)
+    cases = [
+        (lambda x, y: torch.cat([x, y], 1), "cat"),
+        (lambda x, y: torch.add(x, y, alpha=0.5), "add"),
+        (lambda x, y: x * y, "mul"),
+    ]
+    for function, name in cases:
+        with pytest.raises(ValueError, match=rf"no rule for masks through {name}\(\)"):
+            MaskedModel(Odd(function))(images, mask)
+
+
+def test_weight_normed_convolutions_without_padding_take_masks():
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 1))
+    model = nn.Sequential(PartialConv2d(3, 3, 3, padding=1), conv, nn.Flatten())
+    images, mask = torch.randn(1, 3, 5, 5), torch.ones(1, 1, 5, 5, dtype=torch.bool)
+    torch.testing.assert_close(MaskedModel(model)(images, mask), model(images))
