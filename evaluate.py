@@ -30,8 +30,14 @@ from training.steps import Evaluation, evaluate
 
 # What may be overridden: how fast and where, not what is evaluated.
 _OVERRIDABLE = sorted(
-    OPERATIONAL_KEYS & {"data.root", "data.workers"}
-    | {"data.global_batch_size", "train.precision", "train.channels_last"}
+    OPERATIONAL_KEYS & {"data.root", "data.exclude", "data.workers"}
+    | {
+        "data.backend",
+        "data.decode",
+        "data.global_batch_size",
+        "train.precision",
+        "train.channels_last",
+    }
 )
 
 

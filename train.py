@@ -146,6 +146,9 @@ def _status(run: RunDir, process: Process) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                # torch.save, broken off, raises an error of its own.
+                raise KeyboardInterrupt from error
             run.end("failed", f"{type(error).__name__}: {error}")
             raise
     except KeyboardInterrupt:

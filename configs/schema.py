@@ -40,15 +40,18 @@ class Model(Section):
 class Data(Section):
     """Where the images are and how they become batches (Section 4.1)."""
 
-    root: str  # folder that holds train/<class>/ and val/<class>/
-    backend: Literal["torchvision", "synthetic"]  # synthetic: constant noise, to time the rest
+    root: str  # folder that holds train/<class>/ and val/<class>/, or shards (data.shard)
+    exclude: str | None  # list of images to leave out, as data.check writes it
+    backend: Literal["dali", "torchvision", "synthetic"]  # synthetic: noise, to time the rest
+    decode: Literal["cpu", "gpu"]  # where DALI decodes
     image_size: Count  # px, side of the square the network sees
     eval_resize: Count  # px, the shorter side before the centre crop
     crop_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_increasing)]  # of the image
     crop_aspect: Annotated[tuple[Positive, Positive], AfterValidator(_increasing)]  # width/height
     flip: Fraction  # probability of a horizontal flip
     global_batch_size: Count  # images a step, over all processes
-    workers: Annotated[int, Field(ge=0)]  # loader processes for each training process
+    workers: Annotated[int, Field(ge=0)]  # threads (dali) or processes (torchvision; 0: none) that
+    # load for each training process
     synthetic_size: tuple[Count, Count]  # images in train and val of the synthetic backend
 
 
@@ -105,6 +108,6 @@ class Config(Section):
 
 # Settings that may differ between two sessions of one run: they move no number of it.
 OPERATIONAL_KEYS = frozenset(
-    {"data.root", "data.workers", "train.checkpoint_steps", "run.root", "run.name"}
+    {"data.root", "data.exclude", "data.workers", "train.checkpoint_steps", "run.root", "run.name"}
     | {"recipe.global_batch_size", "recipe.bn_batch_size"}
 )

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import torch
 
 from configs.schema import Data
+from data.delivery import Delivery
 from data.index import load_index
 from data.interface import DataError, Loader
+from data.split import Split
 from data.steps import EvalSteps, TrainSteps
 from data.synthetic import SyntheticLoader
-from data.torchvision_backend import EvalView, TorchvisionLoader, TrainView
+from data.torchvision_backend import TorchvisionLoader
+from data.views import EvalView, TrainView
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,44 @@ def build_loaders(
         )
         return Loaders(train, val, f"synthetic {data.synthetic_size[0]} {data.synthetic_size[1]}")
 
-    index = load_index(data.root)
+    index = load_index(data.root, data.exclude)
     if len(index.classes) != num_classes:
         raise DataError(
             f"{data.root}: has {len(index.classes)} classes, the model {num_classes}; "
             f"set model.num_classes={len(index.classes)}"
         )
-    train_steps, val_steps = steps(len(index.train), len(index.val))
     train_view = TrainView(seed, data.image_size, data.crop_area, data.crop_aspect, data.flip)
     val_view = EvalView(data.eval_resize, data.image_size)
-    common = (data.workers, device, channels_last)
-    return Loaders(
-        TorchvisionLoader(index.train, train_steps, train_view, *common),
-        TorchvisionLoader(index.val, val_steps, val_view, *common),
-        index.fingerprint,
+    train_steps, val_steps = steps(len(index.train), len(index.val))
+    train, val = (
+        _loader(data, split, part, view, Delivery(split, device, channels_last))
+        for split, part, view in (
+            (index.train, train_steps, train_view),
+            (index.val, val_steps, val_view),
+        )
     )
+    return Loaders(train, val, index.fingerprint)
+
+
+def _loader(
+    data: Data,
+    split: Split,
+    steps: TrainSteps | EvalSteps,
+    view: TrainView | EvalView,
+    delivery: Delivery,
+) -> Loader:
+    on_gpu = data.decode == "gpu"
+    if on_gpu and (data.backend != "dali" or delivery.device.type != "cuda"):
+        raise DataError("data.decode=gpu needs data.backend=dali and a GPU; set data.decode=cpu")
+    if data.backend == "torchvision":
+        return TorchvisionLoader(split, steps, view, data.workers, delivery)
+    try:
+        from data.dali_backend import DaliLoader  # late: not every machine has DALI
+    except ImportError as error:
+        raise DataError(
+            f"data.backend=dali: DALI cannot be imported ({error}); pip install "
+            f"nvidia-dali-cuda130 (driver 580 or newer, else nvidia-dali-cuda120), or set "
+            f"data.backend=torchvision"
+        ) from None
+    decode_on = delivery.device if on_gpu else torch.device("cpu")
+    return DaliLoader(split, steps, view, data.workers, delivery, decode_on)

@@ -14,36 +14,26 @@ CACHE_NAME = ".image_index.npz"
 Arrays = dict[str, np.ndarray]
 
 
-def cached(root: Path, folders: list[Path], make: Callable[[], Arrays]) -> Arrays:
+def cached(root: Path, state: str, make: Callable[[], Arrays], again: bool = False) -> Arrays:
     """Return what `make` returned for `root` last time, or call it again.
 
-    It is called again when a folder below `folders` has gained or lost a file since. Processes that
-    ask at the same time wait for the one that calls it.
+    It is called again when `state` is another, or if `again`. Processes that ask at the same time
+    wait for the one that calls it.
     """
-    state = _state(folders)
+    arrays = None
     for file in _cache_files(root):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(f"{file}.lock"):
-                arrays = _read(file, state)
-                if arrays is None:
-                    arrays = make()
-                    _write(file, arrays, state)
+                known = None if again or arrays else _read(file, state)
+                if known is not None:
+                    return known
+                arrays = arrays or make()
+                _write(file, arrays, state)
                 return arrays
         except OSError:
             continue  # not ours to write, or no room: a cache must not stop a run
-    return make()
-
-
-def _state(folders: list[Path]) -> str:
-    """Digest the modification times of all subfolders."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.is_dir():
-                line = f"{folder.name}/{entry.name} {entry.stat().st_mtime_ns}\n"
-                digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    return arrays or make()
 
 
 def _cache_files(root: Path) -> list[Path]:

@@ -13,6 +13,10 @@ from configs.errors import UserError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+SPLITS = ("train", "val")
+IMAGENET = {"train": 1_281_167, "val": 50_000}  # images of ILSVRC 2012
+CLASSES = 1_000
+
 # Label and index of an image that fills up a batch without counting; the label is
 # torch.nn.functional.cross_entropy's default ignore_index.
 FILLER_LABEL = -100
@@ -54,6 +58,6 @@ class Loader(Protocol):
 
     def __iter__(self) -> Iterator[Batch]: ...
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order, crops and flips of the next iteration."""
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose order, crops and flips of the next iteration, and the batch it starts with."""
         ...

@@ -31,18 +31,25 @@ class Step:
 
 
 class TrainSteps:
-    """The steps of an epoch: the same number on every process, the last one smaller."""
+    """The steps of an epoch: the same number on every process, the last one smaller.
+
+    Attributes:
+        epoch: which, counted from 0.
+        start: the step that the next iteration begins with.
+        share: most images of a process in a step.
+    """
 
     def __init__(self, images: int, batch: int, rank: int, world: int, seed: int):
         self.images, self.batch, self.rank, self.world, self.seed = images, batch, rank, world, seed
-        self.epoch = 0
+        self.share = max(-(-batch // world), MIN_TRAIN_SHARE)
+        self.epoch = self.start = 0
 
     def __len__(self) -> int:
-        return -(-self.images // self.batch)
+        return -(-self.images // self.batch) - self.start
 
     def __iter__(self) -> Iterator[Step]:
         order = plan.epoch_order(self.seed, self.epoch, self.images)
-        for step in range(len(self)):
+        for step in range(self.start, self.start + len(self)):
             share = plan.train_share(order, step, self.batch, self.rank, self.world)
             missing = max(0, MIN_TRAIN_SHARE - len(share))
             samples = np.append(share, order[[step * self.batch] * missing])
@@ -54,14 +61,14 @@ class EvalSteps:
     """This process's part of a split in batches; the parts of all processes make the whole."""
 
     def __init__(self, images: int, batch: int, rank: int, world: int):
-        self.images, self.batch = images, batch
-        self.share = plan.eval_share(images, rank, world)
-        self.epoch = 0
+        self.images, self.share = images, batch
+        self.mine = plan.eval_share(images, rank, world)
+        self.epoch = self.start = 0
 
     def __len__(self) -> int:
-        return -(-len(self.share) // self.batch)
+        return -(-len(self.mine) // self.share) - self.start
 
     def __iter__(self) -> Iterator[Step]:
-        for start in range(0, len(self.share), self.batch):
-            samples = self.share[start : start + self.batch]
+        for start in range(self.start * self.share, len(self.mine), self.share):
+            samples = self.mine[start : start + self.share]
             yield Step(self.epoch, samples, len(samples), len(samples))

@@ -37,9 +37,9 @@ class SyntheticLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next iteration."""
-        self._steps.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the order of the next iteration, and the batch it starts with."""
+        self._steps.epoch, self._steps.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
         for step in self._steps:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ TINY = [
     "data.image_size=32",
     "data.eval_resize=36",
     "data.global_batch_size=12",
+    "data.backend=torchvision",
     "data.workers=0",
     "optim.lr=0.001",
     "train.epochs=2",
@@ -44,6 +46,15 @@ def images(tmp_path_factory):
         write_images(root / "train" / f"class {label} é", sizes, seed=label)
         write_images(root / "val" / f"class {label} é", sizes[:val], seed=10 + label)
     return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data set of 6 + 4 images that a test may damage."""
+    for label in ("a", "b"):
+        write_images(tmp_path / "set" / "train" / label, [(40, 40)] * 3, seed=1)
+        write_images(tmp_path / "set" / "val" / label, [(40, 40)] * 2, seed=2)
+    return tmp_path / "set"
 
 
 @pytest.fixture
@@ -92,6 +103,11 @@ def main_of(monkeypatch, capfd):
         return code, *capfd.readouterr()
 
     return call
+
+
+def heed_ctrl_c() -> None:
+    """Undo, as a subprocess's preexec_fn, that shells let background jobs ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def rows_without_times(run: Path) -> list[dict]:

@@ -1,6 +1,7 @@
 """The benchmarks' command lines, and Table 1 from what they write."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from benchmarks.ones_conv import OnesConv2d
 from configs.errors import run_command
 from padding import PartialConv2d
 from results import printed
+from tests.conftest import write_images
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -124,3 +126,20 @@ def test_a_file_that_no_benchmark_wrote(tmp_path, main_of):
     code, _, err = main_of(lambda: run_command(results.__main__.main), *arguments)
     assert code == 2
     assert "odd.json: not written by a benchmark" in err
+
+
+def test_loader_and_index_command_lines(tmp_path, command):
+    write_images(tmp_path / "loose", [(120, 90)] * 24, seed=1)
+    arguments = [tmp_path / "loose", "--batch", 8, "--workers", 1, "--rounds", 1]
+    done = command("benchmarks.loader", *arguments)
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| b")]
+    assert [row[0].strip() for row in rows][:2] == ["backend dali", "backend torchvision"]
+    assert all(float(row[1]) > 0 for row in rows)
+    assert "of backend dali's time is JPEG decoding" in done.stdout
+    lines = command("benchmarks.index").stdout.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        seconds, memory = re.search(r": ([\d.]+) s .* (\d+) MiB more", line).groups()
+        assert line.startswith("1,281,167 + 50,000 images")
+        assert float(seconds) < 20  # far beyond the 2 s promised: no timing in a test
+        assert float(memory) < 500

@@ -1,7 +1,6 @@
 """The index against ImageFolder, the loaders against torchvision's transforms."""
 
-import os
-import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,99 +16,18 @@ from data import plan
 from data.build import build_loaders
 from data.digits import write_digits
 from data.index import load_index
-from data.index_cache import CACHE_NAME
 from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD
 from tests.conftest import ROOT, TINY, write_images
 
 CPU = torch.device("cpu")
+BACKENDS = ["torchvision", "dali"]
+WORKERS = [("torchvision", 0), ("torchvision", 2), ("dali", 2)]
 
 
-def loaders(root, *overrides, rank=0, world=1, seed=4):
-    config = load(ROOT / "configs/resnet50.yaml", [*TINY, f"data.root={root}", *overrides])
-    return build_loaders(config.data, 3, seed, (rank, world), CPU, channels_last=False)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A data set that a test may damage."""
-    for label in ("a", "b"):
-        write_images(tmp_path / "set" / "train" / label, [(40, 40)] * 3, seed=1)
-        write_images(tmp_path / "set" / "val" / label, [(40, 40)] * 2, seed=2)
-    return tmp_path / "set"
-
-
-def refused(root):
-    with pytest.raises(ValueError, match=".") as caught:
-        load_index(root)
-    return str(caught.value)
-
-
-def test_index_is_torchvisions_image_folder(images):
-    index = load_index(images)
-    for split in (index.train, index.val):
-        theirs = ImageFolder(split.folder)
-        assert list(index.classes) == theirs.classes
-        assert [str(split.path(i)) for i in range(len(split))] == [p for p, _ in theirs.samples]
-        assert split.labels.tolist() == theirs.targets
-        sizes = [Image.open(path).size[::-1] for path, _ in theirs.samples]
-        assert [tuple(size) for size in split.sizes.tolist()] == sizes
-
-
-def test_index_is_cached_until_a_folder_changes(folder, monkeypatch):
-    first = load_index(folder)
-    monkeypatch.setattr("data.index._scan", lambda *_: pytest.fail("scanned again"))
-    again = load_index(folder)
-    assert again.fingerprint == first.fingerprint
-    assert np.array_equal(again.train.paths, first.train.paths)
-    monkeypatch.undo()
-    write_images(folder / "train" / "a", [(40, 40)] * 4, seed=1)
-    assert len(load_index(folder).train) == len(first.train) + 1
-    assert load_index(folder).fingerprint != first.fingerprint
-    (folder / CACHE_NAME).write_bytes(b"half a file")
-    assert len(load_index(folder).train) == len(first.train) + 1
-
-
-def test_index_of_a_read_only_folder_is_cached_elsewhere(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    real = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: path != folder and real(path, mode))
-    load_index(folder)
-    assert not (folder / CACHE_NAME).exists()
-    monkeypatch.setattr("data.index._scan", lambda *_: pytest.fail("scanned again"))
-    load_index(folder)
-
-
-def test_fingerprint_does_not_depend_on_the_place(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "copy")
-    (tmp_path / "copy" / CACHE_NAME).unlink(missing_ok=True)
-    assert load_index(folder).fingerprint == load_index(tmp_path / "copy").fingerprint
-
-
-def test_unusable_folders(folder):
-    assert "there is no such folder; set data.root" in refused(folder / "nowhere")
-
-    (folder / "val" / "b").rename(folder / "val" / "c")
-    message = refused(folder)
-    assert "1 only in train/ (b); 1 only in val/ (c)" in message
-    (folder / "val" / "c").rename(folder / "val" / "b")
-
-    (folder / "train" / "a" / "note.txt").write_text("no image")
-    for file in (folder / "train" / "a").glob("*.JPEG"):
-        file.unlink()
-    assert "no valid file for the classes a" in refused(folder)
-    write_images(folder / "train" / "a", [(40, 40)], seed=1)
-
-    (folder / "train" / "b" / "000.JPEG").write_bytes(b"")
-    (folder / "val" / "b" / "001.JPEG").write_text("text")
-    message = refused(folder)
-    assert "1 files are no readable images" in message
-    assert f"{folder}/train/b/000.JPEG (not an image)" in message
-
-    shutil.rmtree(folder / "val")
-    write_images(folder / "val", [(40, 40)] * 3, seed=1)
-    assert "holds images but no class folders; move each image into val/<class>/" in refused(folder)
-    shutil.rmtree(folder / "val")
-    assert f"{folder}/val: missing" in refused(folder)
+def loaders(root, *overrides, rank=0, world=1, seed=4, backend="torchvision", classes=3):
+    settings = [*TINY, f"data.root={root}", f"data.backend={backend}", *overrides]
+    config = load(ROOT / "configs/resnet50.yaml", settings)
+    return build_loaders(config.data, classes, seed, (rank, world), CPU, channels_last=False)
 
 
 def test_evaluation_pixels_are_torchvisions_bit_for_bit(tmp_path):
@@ -159,39 +77,89 @@ def test_training_pixels_are_torchvisions_for_the_planned_windows(images):
     assert 0 < flipped < len(folder)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_are_the_same_for_1_2_and_3_processes(images, workers):
-    def steps(world, epoch):
-        parts = []
-        for rank in range(world):
-            train = loaders(images, f"data.workers={workers}", rank=rank, world=world).train
-            train.set_epoch(epoch)
-            parts.append(list(train))
-        assert len({len(part) for part in parts}) == 1
-        joined = []
-        for batches in zip(*parts, strict=True):
-            counted = [batch.index != FILLER_INDEX for batch in batches]
-            joined.append(
-                tuple(
-                    torch.cat([getattr(b, name)[c] for b, c in zip(batches, counted, strict=True)])
-                    for name in ("images", "labels", "index")
-                )
-            )
-            assert {batch.global_count for batch in batches} == {len(joined[-1][0])}
-        return joined
+def every_batch(root, backend, epoch, world, split, *overrides, classes=3):
+    """Return the batches of every process."""
+    parts = []
+    for rank in range(world):
+        place = {"rank": rank, "world": world, "backend": backend, "classes": classes}
+        one = loaders(root, *overrides, **place)
+        part = getattr(one, split)
+        part.set_epoch(epoch)
+        parts.append(list(part))
+        assert len(part) == len(parts[-1])
+    return parts
 
+
+def joined(parts):
+    """Return images, labels and index of batches together, fillers left out."""
+    counted = [batch.index != FILLER_INDEX for batch in parts]
+    return tuple(
+        torch.cat([getattr(b, name)[c] for b, c in zip(parts, counted, strict=True)])
+        for name in ("images", "labels", "index")
+    )
+
+
+@pytest.mark.parametrize(
+    ("backend", "workers"), [("torchvision", 0), ("torchvision", 2), ("dali", 2)]
+)
+def test_training_batches_are_the_same_for_any_number_of_processes(images, backend, workers):
     for epoch in (0, 3):
-        alone = steps(1, epoch)
-        assert [len(images_) for images_, *_ in alone] == [12, 12, 7]  # the last batch is kept
-        for world in (2, 3):
-            for one, other in zip(alone, steps(world, epoch), strict=True):
+        alone = None
+        for world in (1, 2, 3, 4, 6) if workers == 2 and backend == "dali" else (1, 2, 3):
+            batch = f"data.workers={workers}"
+            parts = every_batch(images, backend, epoch, world, "train", batch)
+            assert len({len(part) for part in parts}) == 1
+            steps = [joined(step) for step in zip(*parts, strict=True)]
+            for step, batches in zip(steps, zip(*parts, strict=True), strict=True):
+                assert {batch.global_count for batch in batches} == {len(step[0])}
+            alone = alone or steps
+            assert [len(pixels) for pixels, *_ in steps] == [12, 12, 7]  # the last batch is kept
+            for one, other in zip(alone, steps, strict=True):
                 assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        order = torch.cat([index for *_, index in alone])
+        assert sorted(order.tolist()) == list(range(31))
 
 
-def test_a_process_without_images_in_the_last_step_gets_fillers(images):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_validation_holds_every_image_once_for_1_to_8_processes(images, backend):
+    """17 images: no world size divides them; with 24 processes some have none."""
+    settings = ["data.global_batch_size=24"]
+    whole = None
+    for world in (1, 2, 3, 4, 6, 8, 24):
+        parts = every_batch(images, backend, 0, world, "val", *settings)
+        pixels, labels, index = joined([batch for part in parts for batch in part])
+        assert sorted(index.tolist()) == list(range(17))
+        order = index.argsort()
+        found = pixels[order], labels[order]
+        whole = whole or found
+        assert all(torch.equal(a, b) for a, b in zip(whole, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("backend", "workers"), [("torchvision", 0), ("torchvision", 1), ("dali", 2)]
+)
+def test_an_epoch_can_begin_at_any_batch(images, backend, workers):
+    train = loaders(images, f"data.workers={workers}", backend=backend).train
+    train.set_epoch(2)
+    whole = list(train)
+    for start in (1, 2, 3):
+        train.set_epoch(2, start)
+        rest = list(train)
+        assert len(train) == len(rest) == 3 - start
+        for one, other in zip(whole[start:], rest, strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.index, other.index)
+    train.set_epoch(2)  # and an iteration that was left does not show in the next
+    next(iter(train))
+    assert torch.equal(next(iter(train)).images, whole[0].images)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_process_without_images_in_the_last_step_gets_fillers(images, backend):
     """31 images in batches of 10 over 5 processes: the last step has one image."""
+    settings = ["data.global_batch_size=10"]
     parts = [
-        list(loaders(images, "data.global_batch_size=10", rank=rank, world=5).train)[-1]
+        list(loaders(images, *settings, rank=rank, world=5, backend=backend).train)[-1]
         for rank in range(5)
     ]
     assert [int((part.index >= 0).sum()) for part in parts] == [1, 0, 0, 0, 0]
@@ -200,8 +168,10 @@ def test_a_process_without_images_in_the_last_step_gets_fillers(images):
         assert ((part.labels == FILLER_LABEL) == (part.index == FILLER_INDEX)).all()
 
 
-def test_channels_last_is_a_layout_only(images):
-    config = load(ROOT / "configs/resnet50.yaml", [*TINY, f"data.root={images}"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_channels_last_is_a_layout_only(images, backend):
+    settings = [*TINY, f"data.root={images}", f"data.backend={backend}"]
+    config = load(ROOT / "configs/resnet50.yaml", settings)
     flat, deep = (
         next(iter(build_loaders(config.data, 3, 4, (0, 1), CPU, layout).val)).images
         for layout in (False, True)
@@ -210,30 +180,21 @@ def test_channels_last_is_a_layout_only(images):
     assert deep.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_files_that_change_after_indexing_are_named(folder):
-    config = load(ROOT / "configs/resnet50.yaml", [*TINY, f"data.root={folder}"]).data
-    for workers in (0, 1):
-        data = config.model_copy(update={"workers": workers})
-        val = build_loaders(data, 2, 0, (0, 1), CPU, False).val
-        file = folder / "val" / "a" / "001.JPEG"
-        good = file.read_bytes()
-        file.write_bytes(good[: len(good) // 2])
-        with pytest.raises(
-            ValueError, match=rf"^{file}: cannot be decoded \(.*\); replace or delete it$"
-        ):
-            list(val)
-        Image.new("RGB", (41, 40)).save(file)
-        with pytest.raises(ValueError, match=f"^{file}: is 41 x 40 px, was 40 x 40 when"):
-            list(val)
-        file.write_bytes(good)
-
-
 def test_numbers_that_do_not_fit(images):
     with pytest.raises(ValueError, match="12 cannot be divided by 5 processes"):
         loaders(images, world=5)
     config = load(ROOT / "configs/resnet50.yaml", [*TINY, f"data.root={images}"])
     with pytest.raises(ValueError, match="has 3 classes, the model 10; set model.num_classes=3"):
         build_loaders(config.data, 10, 0, (0, 1), CPU, False)
+    for backend in BACKENDS:
+        with pytest.raises(ValueError, match="data.decode=gpu needs data.backend=dali and a GPU"):
+            loaders(images, "data.decode=gpu", backend=backend)
+
+
+def test_without_dali(images, monkeypatch):
+    monkeypatch.setitem(sys.modules, "data.dali_backend", None)
+    with pytest.raises(ValueError, match="DALI cannot be imported .* set data.backend=torchvision"):
+        loaders(images, backend="dali")
 
 
 def test_synthetic_backend_has_the_shape_of_the_data():
@@ -257,18 +218,13 @@ def test_digits(tmp_path):
         write_digits(out)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_loading_draws_nothing_from_the_stream_of_dropout(images, workers):
+@pytest.mark.parametrize(
+    ("backend", "workers"), [("torchvision", 0), ("torchvision", 1), ("dali", 1)]
+)
+def test_loading_draws_nothing_from_the_stream_of_dropout(images, backend, workers):
     """Else resuming, or another number of workers, would give VGG other dropout masks."""
-    train = loaders(images, f"data.workers={workers}").train
+    train = loaders(images, f"data.workers={workers}", backend=backend).train
     for _ in range(2):
         before = torch.get_rng_state()
         list(train)
         assert torch.equal(before, torch.get_rng_state())
-
-
-def test_a_cache_that_cannot_be_written_stops_nobody(folder, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # no folder can be made in it
-    (folder / f"{CACHE_NAME}.lock").mkdir()  # and another's lock beside the data
-    assert len(load_index(folder).train) == 6

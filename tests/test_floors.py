@@ -14,7 +14,8 @@ LIBRARIES = {
     "configs": {"yaml", "pydantic"},
     "records": set(),
     "models": {"torch", "torchvision"},
-    "data": {"torch", "torchvision", "numpy", "PIL", "tqdm", "filelock", "sklearn"},
+    "data": {"torch", "torchvision", "numpy", "PIL", "tqdm", "filelock"}
+    | {"nvidia", "webdataset", "sklearn", "scipy"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
     "results": set(),
     "launch": set(),

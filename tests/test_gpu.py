@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 import train
+from configs.load import load
+from data.build import build_loaders
 from padding import SCHEMES, convert_padding
+from tests.conftest import ROOT, TINY, write_images
 
 pytestmark = [
     pytest.mark.gpu,
@@ -91,3 +94,27 @@ def test_training(tiny, tmp_path, main_of, precision, padding):
     assert code == 0, err
     run = tmp_path / "runs" / f"resnet50_{padding}_seed1"
     assert json.loads((run / "environment.json").read_text())["versions"]["cuda"]
+
+
+@pytest.mark.parametrize("decode", ["cpu", "gpu"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_dali_delivers_what_torchvision_does(tmp_path, decode, channels_last):
+    pytest.importorskip("nvidia.dali")
+    for split in ("train", "val"):
+        write_images(tmp_path / split / "a", [(300, 200), (200, 300), (257, 256)] * 9, seed=1)
+    device = torch.device("cuda", 0)
+    settings = [*TINY, f"data.root={tmp_path}", "data.image_size=224", "data.eval_resize=256"]
+    batches = {}
+    for backend in ("torchvision", "dali"):
+        chosen = [f"data.backend={backend}"] + [f"data.decode={decode}"] * (backend == "dali")
+        data = load(ROOT / "configs/resnet50.yaml", [*settings, *chosen]).data
+        loaders = build_loaders(data, 1, 0, (0, 1), device, channels_last)
+        batches[backend] = [*loaders.train, *loaders.val]
+    for one, other in zip(batches["dali"], batches["torchvision"], strict=True):
+        assert torch.equal(one.index, other.index)
+        assert torch.equal(one.labels, other.labels)
+        assert one.images.device == device
+        assert one.images.stride() == other.images.stride()
+        levels = (one.images - other.images).abs()[..., 1:-1, 1:-1] * 0.225 * 255
+        assert levels.mean() < 0.3
+        assert levels.max() < 3

@@ -75,8 +75,10 @@ def wait_for(file, process):
         time.sleep(0.02)
 
 
-def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, command):
+@pytest.mark.parametrize("backend", ["torchvision", "dali"])
+def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, command, backend):
     common = [*TINY, f"data.root={images}", "train.epochs=3", "optim.milestones=[2]"]
+    common += [f"data.backend={backend}"]
     common += ["model.padding=partial", "recipe.bn_batch_size=6"]
 
     def arguments(place):
@@ -87,7 +89,10 @@ def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, 
     straight = tmp_path / "straight" / name
     assert "warning" not in done.stderr
     rows = rows_without_times(straight)
-    assert [row["train_loss"] for row in rows] == pytest.approx(PINNED, rel=2e-3)
+    if (
+        backend == "torchvision"
+    ):  # DALI's pixels are a rounding away, which 32-px training amplifies
+        assert [row["train_loss"] for row in rows] == pytest.approx(PINNED, rel=2e-3)
     assert [row["lr"] for row in rows] == pytest.approx([1e-3, 1e-3, 1e-4])
     assert all(row["val_count"] == 17 for row in rows)
 

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,19 @@ def machine(cuda: bool) -> dict[str, Any]:
             "torchvision": torchvision.__version__,
             "numpy": numpy.__version__,
             "pillow": PIL.__version__,
+            "dali": _installed("nvidia-dali-cuda130") or _installed("nvidia-dali-cuda120"),
             "cuda": torch.version.cuda if cuda else None,
             "cudnn": torch.backends.cudnn.version() if cuda else None,
         },
         "devices": torch.cuda.get_device_name() if cuda else _processor(),
     }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _git(*command: str) -> str:

@@ -1,0 +1,146 @@
+"""Decode every image of a data set and list those that cannot be used.
+
+python -m data.check ROOT
+"""
+
+import argparse
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from tqdm import tqdm
+
+from configs.errors import run_command
+from data.decodable import why_undecodable
+from data.excluded import write_excluded
+from data.index import Index, read_index
+from data.interface import IMAGENET, SPLITS
+
+_CHUNK = 256  # images between two lines of the progress file
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+_SHOWN = 20  # bad files on the console; all are in the list
+
+Bad = dict[str, dict[int, str]]  # for each split the reasons, by place
+_index: Index  # of the worker processes
+
+
+def find_bad(index: Index, progress: Path, workers: int) -> Bad:
+    """Return for each split, by place, why an image cannot be used.
+
+    Args:
+        index: of the data set.
+        progress: file that remembers what is done; another call with it goes on from there.
+        workers: processes.
+    """
+    bad, done = _read_progress(progress, index)
+    todo = [
+        (split, start)
+        for split in SPLITS
+        for start in range(0, len(getattr(index, split)), _CHUNK)
+        if (split, start) not in done
+    ]
+    context = multiprocessing.get_context("fork")  # the workers inherit the index
+    with (
+        progress.open("a") as log,
+        ProcessPoolExecutor(workers, context, _start_worker, (index,)) as pool,
+    ):
+        jobs = {pool.submit(_check, *job): job for job in todo}
+        bar = tqdm(as_completed(jobs), "checking", len(jobs), unit=f"x{_CHUNK} img", disable=None)
+        try:
+            for job in bar:
+                split, start = jobs[job]
+                bad[split] |= job.result()
+                print(json.dumps([split, start, job.result()]), file=log, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {split: bad[split] | index.bad[split] for split in SPLITS}
+
+
+def _read_progress(file: Path, index: Index) -> tuple[Bad, set[tuple[str, int]]]:
+    """Return what is known, and which chunks; begin the file where it is of another data set."""
+    bad: Bad = {split: {} for split in SPLITS}
+    done = set()
+    lines = file.read_text().split("\n")[:-1] if file.is_file() else []  # a half line is not done
+    if not lines or lines[0] != index.fingerprint:
+        file.write_text(f"{index.fingerprint}\n")
+        return bad, done
+    for split, start, found in map(json.loads, lines[1:]):
+        done.add((split, start))
+        bad[split] |= {int(sample): reason for sample, reason in found.items()}
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return bad, done
+
+
+def _start_worker(index: Index) -> None:
+    global _index
+    _index = index
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends its workers
+
+
+def _check(split: str, start: int) -> dict[int, str]:
+    images, known = getattr(_index, split), _index.bad[split]
+    found = {}
+    for sample in range(start, min(start + _CHUNK, len(images))):
+        if sample in known:
+            continue
+        try:
+            reason = why_undecodable(images.content(sample), images.sizes[sample].tolist())
+        except OSError as error:
+            if error.errno in _OF_THE_MACHINE:  # says nothing about the file
+                raise
+            reason = f"cannot be read: {error.strerror}"
+        if reason:
+            found[sample] = reason
+    return found
+
+
+def main() -> None:
+    """Check the data set given on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data.check",
+        description="Decode every image, count them, and list the bad ones for data.exclude. "
+        "Stopped, the same command goes on. Exits with 1 if there are bad files.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("root", help="image folder or folder of shards")
+    parser.add_argument("--out", type=Path, default="bad_images.txt", help="list of bad files")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    arguments = parser.parse_args()
+    index = read_index(arguments.root)
+    progress = arguments.out.with_name(f"{arguments.out.name}.progress")
+    try:
+        bad = find_bad(index, progress, max(1, arguments.workers))
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on ({progress})", file=sys.stderr)
+        sys.exit(1)
+    found = _report(index, bad, arguments.out)
+    progress.unlink()
+    sys.exit(1 if found else 0)
+
+
+def _report(index: Index, bad: Bad, out: Path) -> bool:
+    print(f"classes: {len(index.classes):,} (ImageNet: 1,000)")
+    rows = []
+    for split in SPLITS:
+        images = getattr(index, split)
+        print(f"{split}: {len(images):,} images (ImageNet: {IMAGENET[split]:,})")
+        rows += [(split, bytes(images.paths[i]), why) for i, why in sorted(bad[split].items())]
+    if not rows:
+        print("all of them can be decoded")
+        return False
+    write_excluded(out, rows)
+    for split, path, reason in rows[:_SHOWN]:
+        print(f"  {split}/{os.fsdecode(path)}: {reason}")
+    print("  ..." * (len(rows) > _SHOWN) + f"{len(rows)} bad files, listed in {out}; mend them, or")
+    print(f"train without them: data.exclude={out}")
+    return True
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,99 @@
+"""The DALI pipelines: from encoded images to squares, and one that only tries to decode."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from nvidia.dali import fn, types
+from nvidia.dali.pipeline import Pipeline
+
+from data.interface import MEAN, STD
+
+Inputs = tuple[list[np.ndarray] | np.ndarray, ...]
+_DTYPES = [types.UINT8, *[types.INT32] * 2, *[types.FLOAT] * 3, types.INT32]
+
+_DECODING = {
+    "output_type": types.RGB,
+    "adjust_orientation": False,  # PIL and torchvision do not turn images by their EXIF either
+    "jpeg_fancy_upsampling": True,  # on a GPU; libjpeg always does
+}
+
+
+class Form(NamedTuple):
+    """What the squares come as: `size` px, "CHW" or "HWC", float32 `normalized` or uint8."""
+
+    size: int
+    layout: str
+    normalized: bool
+
+
+def squares(
+    inputs: Iterator[Inputs], batch: int, threads: int, decode_on: torch.device, form: Form
+) -> Pipeline:
+    """Return a pipeline from encoded images and their views to squares.
+
+    Its outputs: the squares, and the (n, 3) shapes that the images' headers announce.
+
+    Args:
+        inputs: of each step: the files' bytes; window_start, window_size (int32 rows, columns);
+            resized (float32 rows, columns); place of the square's rows and of its columns in what
+            remains, from 0 to 1 (float32); mirrored (int32).
+        batch: most images a step.
+        threads: for the work on the processor.
+        decode_on: where images are decoded and resized.
+        form: of the squares.
+    """
+    on_gpu = decode_on.type == "cuda"
+    pipeline = Pipeline(
+        batch_size=batch,
+        num_threads=threads,
+        device_id=(decode_on.index or 0) if on_gpu else None,
+        prefetch_queue_depth=2,
+        exec_dynamic=True,  # a result's memory is not used again while somebody holds it
+    )
+    with pipeline:
+        encoded, start, size, resized, row, column, mirrored = fn.external_source(
+            inputs, num_outputs=7, dtype=_DTYPES, ndim=[1, 1, 1, 1, 0, 0, 0]
+        )
+        images = fn.decoders.image_slice(
+            encoded,
+            start=start,
+            shape=size,
+            axes=(0, 1),
+            device="mixed" if on_gpu else "cpu",
+            **_DECODING,
+        )
+        images = fn.resize(images, size=resized, interp_type=types.INTERP_LINEAR, antialias=True)
+        images = fn.crop_mirror_normalize(
+            images,
+            crop=(form.size, form.size),
+            crop_pos_y=row,
+            crop_pos_x=column,
+            rounding="round",
+            mirror=mirrored,
+            output_layout=form.layout,
+            dtype=types.FLOAT if form.normalized else types.UINT8,
+            mean=[255 * value for value in MEAN] if form.normalized else 0.0,
+            std=[255 * value for value in STD] if form.normalized else 1.0,
+        )
+        shapes = fn.peek_image_shape(encoded, adjust_orientation=False)
+        pipeline.set_outputs(images, shapes)
+    pipeline.build()
+    return pipeline
+
+
+def why_undecodable(content: bytes) -> str | None:
+    """Return why DALI cannot decode an image on the CPU, None if it can."""
+    pipeline = Pipeline(batch_size=1, num_threads=1, device_id=None)
+    with pipeline:
+        encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
+        pipeline.set_outputs(fn.decoders.image(encoded, **_DECODING))
+    try:
+        pipeline.build()
+        pipeline.feed_input("encoded", [np.frombuffer(content, np.uint8)])
+        pipeline.run()
+    except (RuntimeError, ValueError) as error:
+        told = str(error).partition("encountered:")[2].partition("Current pipeline")[0]
+        return " ".join(told.split()) or str(error)
+    return None

@@ -1,0 +1,38 @@
+"""From decoded pixels to the batch on the device, the same for every backend."""
+
+import torch
+from torch import Tensor
+
+from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD, Batch
+from data.split import Split
+from data.steps import Step
+
+
+class Delivery:
+    """Puts the steps of one split on the device, normalized."""
+
+    def __init__(self, split: Split, device: torch.device, channels_last: bool):
+        self.device = device
+        self.channels_last = channels_last
+        self._labels = split.labels
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        self._mean = torch.tensor(MEAN, device=device)[:, None, None]
+        self._std = torch.tensor(STD, device=device)[:, None, None]
+
+    def __call__(self, images: Tensor, step: Step) -> Batch:
+        """Return the batch.
+
+        Args:
+            images: (n, 3, H, W) in any layout: float32, normalized, or uint8 as decoded, a quarter
+                of the bytes to transfer; in pinned memory where the device is a GPU.
+            step: what they are.
+        """
+        labels = torch.from_numpy(self._labels[step.samples])
+        index = torch.from_numpy(step.samples.copy())
+        labels[step.counted :] = FILLER_LABEL
+        index[step.counted :] = FILLER_INDEX
+        images = images.to(self.device, non_blocking=True)
+        if images.dtype == torch.uint8:
+            images = images.to(dtype=torch.float32, memory_format=self._layout)
+            images.div_(255).sub_(self._mean).div_(self._std)
+        return Batch(images, labels.to(self.device), index.to(self.device), step.global_count)

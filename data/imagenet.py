@@ -1,0 +1,154 @@
+"""Sort ImageNet's official files into train/<class>/ and val/<class>/.
+
+python -m data.imagenet OUT --train ILSVRC2012_img_train.tar --val ILSVRC2012_img_val.tar \\
+    --val-classes ILSVRC2012_devkit_t12.tar.gz
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from configs.errors import run_command
+from data.interface import CLASSES, IMAGENET, DataError
+from data.val_classes import read_val_classes
+
+
+def unpack_train(tar: Path, out: Path) -> None:
+    """Unpack the tar of the classes' tars into OUT/<class>/; whole classes are kept.
+
+    Raises:
+        DataError: it is not that tar, or is damaged.
+    """
+    try:
+        with tarfile.open(tar, "r:") as outer:
+            classes = [member for member in outer if member.name.endswith(".tar")]
+            for member in tqdm(classes, "train/", unit="class", disable=None):
+                folder = out / member.name.removesuffix(".tar")
+                if not folder.exists():
+                    _unpack_class(outer.extractfile(member), folder)
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(f"{tar}: cannot be unpacked ({error}); is the download whole?") from None
+    if not classes:
+        raise DataError(f"{tar}: holds no <class>.tar; give ILSVRC2012_img_train.tar")
+
+
+def _unpack_class(file: IO[bytes], folder: Path) -> None:
+    temporary = folder.with_name(f".{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of an earlier call that was stopped
+    temporary.mkdir(parents=True)
+    with tarfile.open(fileobj=file, mode="r:") as inner:
+        inner.extractall(temporary, filter="data")
+    temporary.rename(folder)
+
+
+def sort_val(source: Path, classes: dict[str, str] | list[str], out: Path) -> None:
+    """Put the flat validation images into OUT/<class>/; what is there already is kept.
+
+    Args:
+        source: tar or folder of the images; a folder's files are linked, or copied where they
+            cannot be, and stay.
+        classes: of each file name, or of the names in order.
+        out: folder of the split.
+
+    Raises:
+        DataError: images and classes do not match.
+    """
+    try:
+        if source.is_dir():
+            files = {file.name: file for file in source.iterdir() if file.is_file()}
+            targets = _targets(source, sorted(files), classes, out)
+            for name, target in tqdm(targets.items(), "val/", unit="img", disable=None):
+                _link_or_copy(files[name], target)
+            return
+        with tarfile.open(source, "r:") as tar:
+            members = {Path(member.name).name: member for member in tar if member.isfile()}
+            targets = _targets(source, sorted(members), classes, out)
+            for name, target in tqdm(targets.items(), "val/", unit="img", disable=None):
+                _write(tar.extractfile(members[name]), target)
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(f"{source}: cannot be sorted ({error})") from None
+
+
+def _targets(
+    source: Path, names: list[str], classes: dict[str, str] | list[str], out: Path
+) -> dict[str, Path]:
+    """Return where each image goes that is not there yet."""
+    if isinstance(classes, list):
+        if len(classes) != len(names):
+            raise DataError(f"{source}: {len(names)} images, but {len(classes)} classes listed")
+        classes = dict(zip(names, classes, strict=True))
+    unknown, missing = sorted(set(names) - set(classes)), sorted(set(classes) - set(names))
+    if unknown or missing:
+        raise DataError(
+            f"{source}: does not match the list: {len(unknown)} images without a class "
+            f"{unknown[:1]}, {len(missing)} images missing {missing[:1]}"
+        )
+    targets = {name: out / classes[name] / name for name in names}
+    for folder in {target.parent for target in targets.values()}:
+        folder.mkdir(parents=True, exist_ok=True)
+    return {name: target for name, target in targets.items() if not target.exists()}
+
+
+def _link_or_copy(file: Path, target: Path) -> None:
+    try:
+        os.link(file.resolve(), target)  # of a link the file, or a relative one would dangle
+    except OSError:  # another file system, or one without links
+        with file.open("rb") as opened:
+            _write(opened, target)
+
+
+def _write(file: IO[bytes], target: Path) -> None:
+    temporary = target.with_name(f".{target.name}")
+    with temporary.open("wb") as opened:
+        shutil.copyfileobj(file, opened)
+    temporary.rename(target)
+
+
+def _check_counts(split: str, folder: Path) -> bool:
+    """Say how many images there are; return whether they are ImageNet's."""
+    counts = [sum(1 for _ in class_.iterdir()) for class_ in folder.iterdir() if class_.is_dir()]
+    print(
+        f"{folder}: {sum(counts):,} images in {len(counts):,} classes "
+        f"(ImageNet: {IMAGENET[split]:,} in {CLASSES:,})"
+    )
+    return (sum(counts), len(counts)) == (IMAGENET[split], CLASSES)
+
+
+def main() -> None:
+    """Unpack and sort what the command line names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data.imagenet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Stopped, the same command goes on. Exits with 1 if the counts are not ImageNet's.",
+    )
+    parser.add_argument("out", type=Path, help="folder that will hold train/ and val/")
+    parser.add_argument("--train", type=Path, help="ILSVRC2012_img_train.tar")
+    parser.add_argument("--val", type=Path, help="ILSVRC2012_img_val.tar, or its images' folder")
+    parser.add_argument(
+        "--val-classes", type=Path, help="the devkit's archive, or lines of file name and class"
+    )
+    arguments = parser.parse_args()
+    if bool(arguments.val) != bool(arguments.val_classes):
+        parser.error("--val and --val-classes belong together")
+    if not arguments.train and not arguments.val:
+        parser.error("nothing to do: give --train, or --val and --val-classes, or all three")
+    complete = True
+    if arguments.train:
+        unpack_train(arguments.train, arguments.out / "train")
+        complete &= _check_counts("train", arguments.out / "train")
+    if arguments.val:
+        classes = read_val_classes(arguments.val_classes)
+        sort_val(arguments.val, classes, arguments.out / "val")
+        complete &= _check_counts("val", arguments.out / "val")
+    sys.exit(0 if complete else 1)
+
+
+if __name__ == "__main__":
+    run_command(main)
