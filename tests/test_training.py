@@ -238,10 +238,10 @@ def test_a_mistake_that_all_share_leaves_the_process_group(monkeypatch, capsys):
         monkeypatch.setenv(name, value)
 
     def mistake():
+        assert torch.distributed.is_initialized()
         raise UserError("mend this")
 
     with pytest.raises(SystemExit) as ended, distributed.command():
-        assert torch.distributed.is_initialized()
         distributed.agree(mistake)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: mend this\n"
