@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from configs.errors import run_command
 from data.decodable import why_undecodable
-from data.excluded import write_excluded
+from data.excluded import claim_excluded, write_excluded
 from data.index import Index, read_index
 from data.interface import IMAGENET, SPLITS
+from data.pool import ended_early
 
 _CHUNK = 256  # images between two lines of the progress file
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
@@ -39,26 +40,22 @@ def find_bad(index: Index, progress: Path, workers: int) -> Bad:
     """
     bad, done = _read_progress(progress, index)
     todo = [
-        (split, start)
-        for split in SPLITS
-        for start in range(0, len(getattr(index, split)), _CHUNK)
-        if (split, start) not in done
+        (name, start)
+        for name, split in index.splits.items()
+        for start in range(0, len(split), _CHUNK)
+        if (name, start) not in done
     ]
     context = multiprocessing.get_context("fork")  # the workers inherit the index
     with (
         progress.open("a") as log,
-        ProcessPoolExecutor(workers, context, _start_worker, (index,)) as pool,
+        ended_early(ProcessPoolExecutor(workers, context, _start_worker, (index,))) as pool,
     ):
         jobs = {pool.submit(_check, *job): job for job in todo}
         bar = tqdm(as_completed(jobs), "checking", len(jobs), unit=f"x{_CHUNK} img", disable=None)
-        try:
-            for job in bar:
-                split, start = jobs[job]
-                bad[split] |= job.result()
-                print(json.dumps([split, start, job.result()]), file=log, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job in bar:
+            split, start = jobs[job]
+            bad[split] |= job.result()
+            print(json.dumps([split, start, job.result()]), file=log, flush=True)
     return {split: bad[split] | index.bad[split] for split in SPLITS}
 
 
@@ -84,7 +81,7 @@ def _start_worker(index: Index) -> None:
 
 
 def _check(split: str, start: int) -> dict[int, str]:
-    images, known = getattr(_index, split), _index.bad[split]
+    images, known = _index.splits[split], _index.bad[split]
     found = {}
     for sample in range(start, min(start + _CHUNK, len(images))):
         if sample in known:
@@ -113,28 +110,31 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
     index = read_index(arguments.root)
-    progress = arguments.out.with_name(f"{arguments.out.name}.progress")
+    claim_excluded(arguments.out, arguments.root)
+    # Two data sets may be checked from one folder.
+    progress = arguments.out.with_name(f"{arguments.out.name}.{index.fingerprint}.progress")
     try:
         bad = find_bad(index, progress, max(1, arguments.workers))
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on ({progress})", file=sys.stderr)
         sys.exit(1)
-    found = _report(index, bad, arguments.out)
-    progress.unlink()
+    found = _report(index, bad, arguments.out, arguments.root)
+    progress.unlink(missing_ok=True)
     sys.exit(1 if found else 0)
 
 
-def _report(index: Index, bad: Bad, out: Path) -> bool:
+def _report(index: Index, bad: Bad, out: Path, root: str) -> bool:
     print(f"classes: {len(index.classes):,} (ImageNet: 1,000)")
     rows = []
-    for split in SPLITS:
-        images = getattr(index, split)
-        print(f"{split}: {len(images):,} images (ImageNet: {IMAGENET[split]:,})")
-        rows += [(split, bytes(images.paths[i]), why) for i, why in sorted(bad[split].items())]
+    for name, split in index.splits.items():
+        print(f"{name}: {len(split):,} images (ImageNet: {IMAGENET[name]:,})")
+        rows += [(name, bytes(split.paths[i]), why) for i, why in sorted(bad[name].items())]
     if not rows:
         print("all of them can be decoded")
+        if out.exists():
+            print(f"{out} is of an earlier check: delete it, and train without data.exclude")
         return False
-    write_excluded(out, rows)
+    write_excluded(out, root, rows)
     for split, path, reason in rows[:_SHOWN]:
         print(f"  {split}/{os.fsdecode(path)}: {reason}")
     print("  ..." * (len(rows) > _SHOWN) + f"{len(rows)} bad files, listed in {out}; mend them, or")

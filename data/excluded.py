@@ -30,10 +30,24 @@ def read_excluded(file: str | Path) -> dict[str, list[bytes]]:
     return excluded
 
 
-def write_excluded(file: Path, bad: list[tuple[str, bytes, str]]) -> None:
+def claim_excluded(file: Path, root: str | Path) -> None:
+    """Make sure that `file` may be written: that it is absent, or an older list of this data set.
+
+    Raises:
+        DataError: it is anything else.
+    """
+    if file.exists() and (file.is_dir() or not file.read_bytes().startswith(_title(root))):
+        raise DataError(f"{file}: is not the list of {root}; choose another file with --out")
+
+
+def _title(root: str | Path) -> bytes:
+    return b"# Images of " + os.fsencode(Path(root).resolve()) + b" to leave out (data.exclude)\n"
+
+
+def write_excluded(file: Path, root: str | Path, bad: list[tuple[str, bytes, str]]) -> None:
     """Write split, path and reason of every image to leave out, replacing the file as a whole."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    lines = [b"# Images to leave out: data.exclude takes this file.\n"]
+    lines = [_title(root)]
     for split, path, reason in bad:
         told = " ".join(reason.split()).encode(errors="replace")
         lines.append(split.encode() + b"/" + path + b"\t" + told + b"\n")

@@ -1,6 +1,6 @@
 """Height and width of many images, from their headers alone."""
 
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from typing import BinaryIO
 
 import numpy as np
@@ -18,9 +18,10 @@ def read_sizes(files: list[str | BinaryIO], label: str) -> tuple[np.ndarray, dic
         files: what PIL opens.
         label: of the progress bar.
     """
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPool(_THREADS) as pool:  # in chunks: a future for each image would take gigabytes
+        sizes = pool.imap(_size, files, chunksize=64)
         # No bar where stderr is no terminal.
-        found = list(tqdm(pool.map(_size, files), label, len(files), unit="img", disable=None))
+        found = list(tqdm(sizes, label, len(files), unit="img", disable=None))
     bad = {place: size for place, size in enumerate(found) if isinstance(size, str)}
     sizes = [(0, 0) if isinstance(size, str) else size for size in found]
     return np.array(sizes, dtype=np.int32).reshape(-1, 2), bad

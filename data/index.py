@@ -4,7 +4,6 @@ python -m data.index ROOT
 """
 
 import argparse
-import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -27,20 +26,29 @@ class Index:
 
     Attributes:
         classes: names, in the order of the labels.
-        train, val: the splits.
+        splits: by their names.
         bad: for each split the reason, by place, why an image cannot be used.
     """
 
     classes: tuple[str, ...]
-    train: Split
-    val: Split
+    splits: dict[str, Split]
     bad: dict[str, dict[int, str]]
+
+    @property
+    def train(self) -> Split:
+        """The training images."""
+        return self.splits["train"]
+
+    @property
+    def val(self) -> Split:
+        """The validation images."""
+        return self.splits["val"]
 
     @property
     def fingerprint(self) -> str:
         """Digest of names, labels and sizes: equal for equal data sets, folder or shards."""
         digest = hashlib.sha256("\n".join(self.classes).encode(errors="surrogateescape"))
-        for split in (self.train, self.val):
+        for split in self.splits.values():
             for array in (split.paths, split.labels, split.sizes):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
@@ -60,9 +68,9 @@ def load_index(root: str | Path, exclude: str | Path | None = None) -> Index:
     if exclude is not None:
         index = _without(index, read_excluded(exclude))
     bad = [
-        f"{getattr(index, split).name(sample)} ({reason})"
-        for split in SPLITS
-        for sample, reason in index.bad[split].items()
+        f"{split.name(sample)} ({reason})"
+        for name, split in index.splits.items()
+        for sample, reason in index.bad[name].items()
     ]
     if bad:
         listed = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
@@ -88,12 +96,12 @@ def read_index(root: str | Path, again: bool = False) -> Index:
     root = Path(root)
     if not os.path.isdir(root):  # False, too, where a parent cannot be read
         raise DataError(f"{root}: there is no such folder; set data.root to your image folder")
-    source = shards if any(shards.tars(root, split) for split in SPLITS) else folder
+    source = shards if shards.found_in(root) else folder
     arrays = cached(root, source.state(root), lambda: source.scan(root), again)
     classes = tuple(os.fsdecode(name) for name in arrays["classes"].tolist())
     splits = {name: _split(root, name, arrays) for name in SPLITS}
     bad = {name: _still_bad(splits[name], arrays.get(f"{name}_bad", ())) for name in SPLITS}
-    return Index(classes, **splits, bad=bad)
+    return Index(classes, splits, bad)
 
 
 def _split(root: Path, name: str, arrays: dict[str, np.ndarray]) -> Split:
@@ -115,8 +123,7 @@ def _still_bad(split: Split, places: np.ndarray) -> dict[int, str]:
 
 def _without(index: Index, excluded: dict[str, list[bytes]]) -> Index:
     kept, bad, found = {}, {}, 0
-    for name in SPLITS:
-        split = getattr(index, name)
+    for name, split in index.splits.items():
         keep = ~np.isin(split.paths, np.array(excluded[name], dtype=bytes))
         found += len(split) - int(keep.sum())
         kept[name] = split.subset(keep)
@@ -124,7 +131,7 @@ def _without(index: Index, excluded: dict[str, list[bytes]]) -> Index:
         bad[name] = {int(new[i]): why for i, why in index.bad[name].items() if keep[i]}
     if not found:
         raise DataError("data.exclude: none of its files is in the data set; is it another's list?")
-    return dataclasses.replace(index, **kept, bad=bad)
+    return Index(index.classes, kept, bad)
 
 
 def main() -> None:

@@ -8,15 +8,15 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 from webdataset import TarWriter
 
 from configs.errors import run_command
 from data.index import Index, load_index
-from data.interface import SPLITS, DataError
-from data.shards import MANIFEST
+from data.interface import DataError
+from data.pool import ended_early
+from data.shards import Manifest, found_in, read_manifest
 from data.split import Split
 
 _THREADS = 8
@@ -28,36 +28,29 @@ def write_shards(index: Index, out: Path, images_per_shard: int) -> None:
     Raises:
         DataError: `out` holds something else.
     """
-    counts = {s: -(-len(getattr(index, s)) // images_per_shard) for s in SPLITS}
-    facts = {"fingerprint": index.fingerprint, "images_per_shard": images_per_shard}
-    _claim(out, facts | {"tars": counts})
+    images = {name: len(split) for name, split in index.splits.items()}
+    manifest = Manifest(index.fingerprint, list(index.classes), images, images_per_shard)
+    _claim(out, manifest)
     jobs = [
-        (getattr(index, split), range(start, min(start + images_per_shard, images)), tar)
-        for split in SPLITS
-        for images in [len(getattr(index, split))]
-        for number, start in enumerate(range(0, images, images_per_shard))
-        if not (tar := out / f"{split}-{number:06}.tar").exists()
+        (split, samples, tar)
+        for name, split in index.splits.items()
+        for number, samples in enumerate(manifest.shards(name))
+        if not (tar := out / f"{name}-{number:06}.tar").exists()
     ]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ended_early(ThreadPoolExecutor(_THREADS)) as pool:
         written = as_completed([pool.submit(_write, *job) for job in jobs])
-        try:
-            for job in tqdm(written, "writing", len(jobs), unit="tar", disable=None):
-                job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    fingerprint = load_index(out).fingerprint
-    assert fingerprint == index.fingerprint, f"{out} reads back as {fingerprint}"
+        for job in tqdm(written, "writing", len(jobs), unit="tar", disable=None):
+            job.result()
+    if load_index(out).fingerprint != index.fingerprint:
+        raise DataError(f"{out}: reads back as another data set; delete it and write it again")
 
 
-def _claim(out: Path, manifest: dict[str, Any]) -> None:
-    file = out / MANIFEST
-    if file.is_file() and json.loads(file.read_text()) == manifest:
-        return
-    if out.exists() and any(out.iterdir()):
+def _claim(out: Path, manifest: Manifest) -> None:
+    if not out.exists() or not any(out.iterdir()):
+        out.mkdir(parents=True, exist_ok=True)
+        manifest.write(out)
+    elif not found_in(out) or read_manifest(out) != manifest:
         raise DataError(f"{out}: holds something else; choose another folder, or delete it")
-    out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(manifest))
 
 
 def _write(split: Split, samples: range, tar: Path) -> None:

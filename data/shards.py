@@ -1,7 +1,7 @@
 """A data set as WebDataset shards: ROOT/train-000000.tar, ..., ROOT/val-000000.tar, ...
 
 Of an image <key> a tar holds the file as it was, its class as <key>.cls, and <key>.json: its path
-in the image folder, its class, height and width.
+in the image folder, its class, height and width. shards.json says what the tars hold together.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,60 @@ from tqdm import tqdm
 
 from data.interface import SPLITS, DataError
 
-MANIFEST = "shards.json"  # of which data set the shards are, and how many
 _THREADS = 8
 
 
-def tars(root: Path, split: str) -> list[Path]:
-    """Return the shards of a split in order."""
+@dataclass(frozen=True)
+class Manifest:
+    """What data.shard set out to write.
+
+    Attributes:
+        fingerprint: of the data set.
+        classes: in the order of the labels.
+        images: in each split.
+        images_per_shard: in every tar but a split's last.
+    """
+
+    fingerprint: str
+    classes: list[str]
+    images: dict[str, int]
+    images_per_shard: int
+
+    def shards(self, split: str) -> list[range]:
+        """Return the images of each tar of a split."""
+        images, step = self.images[split], self.images_per_shard
+        return [range(start, min(start + step, images)) for start in range(0, images, step)]
+
+    def write(self, root: Path) -> None:
+        """Write it into the folder of the shards."""
+        _manifest_file(root).write_text(json.dumps(asdict(self)))
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Return the manifest of a folder of shards.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    try:
+        return Manifest(**json.loads(_manifest_file(root).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{_manifest_file(root)}: cannot be read ({error}); copy it from where the shards were "
+            f"written, or write them again by data.shard"
+        ) from None
+
+
+def found_in(root: Path) -> bool:
+    """Tell whether a folder holds shards, or some of their files."""
+    return _manifest_file(root).exists() or any(_tars(root, split) for split in SPLITS)
+
+
+def _manifest_file(root: Path) -> Path:
+    return root / "shards.json"
+
+
+def _tars(root: Path, split: str) -> list[Path]:
     return sorted(root.glob(f"{split}-*.tar"))
 
 
@@ -30,28 +79,23 @@ def state(root: Path) -> str:
     """Return a digest that changes when a shard does.
 
     Raises:
-        DataError: a split has no shards.
+        DataError: shards, or their manifest, are missing.
     """
-    digest = hashlib.sha256()
+    manifest = read_manifest(root)
+    digest = hashlib.sha256(manifest.fingerprint.encode())
     for split in SPLITS:
-        if not tars(root, split):
+        tars, expected = _tars(root, split), len(manifest.shards(split))
+        if not tars:
             raise DataError(f"{root}: holds no {split}-*.tar; write all shards by data.shard")
-        expected = _expected(root).get(split, len(tars(root, split)))
-        if len(tars(root, split)) != expected:
+        if len(tars) != expected:
             raise DataError(
-                f"{root}: holds {len(tars(root, split))} of {expected} {split} shards; copy the "
-                f"rest, or run the same data.shard again"
+                f"{root}: holds {len(tars)} of {expected} {split} shards; copy the rest, or run "
+                f"the same data.shard again"
             )
-        for tar in tars(root, split):
+        for tar in tars:
             facts = tar.stat()
             digest.update(f"{tar.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _expected(root: Path) -> dict[str, int]:
-    """Return how many shards data.shard set out to write for each split."""
-    file = root / MANIFEST
-    return json.loads(file.read_text())["tars"] if file.is_file() else {}
 
 
 def scan(root: Path) -> dict[str, np.ndarray]:
@@ -60,31 +104,27 @@ def scan(root: Path) -> dict[str, np.ndarray]:
     Raises:
         DataError: a tar is damaged or was not written by data.shard.
     """
-    arrays: dict[str, np.ndarray] = {}
-    classes: dict[bytes, int] = {}
+    manifest = read_manifest(root)
+    arrays = {"classes": np.array([os.fsencode(name) for name in manifest.classes])}
     for split in SPLITS:
-        files = tars(root, split)
+        files = _tars(root, split)
         with ThreadPoolExecutor(_THREADS) as pool:
-            bar = tqdm(
-                pool.map(_read, files), f"indexing {split}", len(files), unit="tar", disable=None
-            )
+            found = pool.map(_read, files, map(len, manifest.shards(split)))
+            bar = tqdm(found, f"indexing {split}", len(files), unit="tar", disable=None)
             rows = [(tar, *row) for tar, found in enumerate(bar) for row in found]
-        paths = [os.fsencode(facts["path"]) for *_, facts in rows]
-        labels = [facts["label"] for *_, facts in rows]
-        classes |= {path.split(b"/")[0]: label for path, label in zip(paths, labels, strict=True)}
         arrays |= {
-            f"{split}_paths": np.array(paths),
-            f"{split}_labels": np.array(labels, dtype=np.int64),
+            f"{split}_paths": np.array([os.fsencode(facts["path"]) for *_, facts in rows]),
+            f"{split}_labels": np.array([facts["label"] for *_, facts in rows], dtype=np.int64),
             f"{split}_sizes": np.array(
                 [(facts["height"], facts["width"]) for *_, facts in rows], dtype=np.int32
             ),
             f"{split}_tars": np.array([file.name for file in files]),
             f"{split}_places": np.array([place for *place, _ in rows], dtype=np.int64),
         }
-    return arrays | {"classes": np.array(sorted(classes, key=classes.__getitem__))}
+    return arrays
 
 
-def _read(tar: Path) -> list[tuple[int, int, dict[str, Any]]]:
+def _read(tar: Path, images: int) -> list[tuple[int, int, dict[str, Any]]]:
     """Return offset, length and facts of every image of a tar, in order."""
     rows, place = [], None
     try:
@@ -100,4 +140,9 @@ def _read(tar: Path) -> list[tuple[int, int, dict[str, Any]]]:
         raise DataError(f"{tar}: cannot be read ({error}); write it again by data.shard") from None
     if not rows or any(not names >= {"path", "label", "height", "width"} for names in facts):
         raise DataError(f"{tar}: was not written by `python -m data.shard`; write it by that")
+    if len(rows) != images:  # tarfile takes a damaged header for the end
+        raise DataError(
+            f"{tar}: is damaged, {len(rows)} of {images} images can be found; delete it and run "
+            f"the same data.shard again"
+        )
     return rows

@@ -1,9 +1,10 @@
 """The images of one split and where their bytes lie: in files, or in the tars of shards."""
 
 import errno
+import io
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,8 @@ class Split:
             with open(self.name(sample), "rb", buffering=0) as file:
                 return file.readall()
         tar, offset, length = self.places[sample].tolist()
-        content = os.pread(_descriptor(self.folder / self.tars[tar]), length, offset)
+        shard = _opened(self.folder / self.tars[tar])
+        content = os.pread(shard.fileno(), length, offset)
         if len(content) < length:
             raise OSError(errno.EIO, "the tar has been cut off")
         return content
@@ -100,8 +102,13 @@ class Split:
         return self.folder.parent if self.places is None else self.folder
 
 
-@cache
-def _descriptor(tar: Path) -> int:
-    # Kept open: on a network file system an open is what costs. Read by position, so that threads
-    # and forked workers may share it.
-    return os.open(tar, os.O_RDONLY | os.O_CLOEXEC)
+class _Shard(io.FileIO):
+    def __del__(self) -> None:
+        self.close()  # when no thread reads it any more
+
+
+# Kept open: on a network file system an open is what costs. Read by position, so that threads and
+# forked workers may share it. A process may usually open 1,024 files.
+@lru_cache(512)
+def _opened(tar: Path) -> _Shard:
+    return _Shard(tar)

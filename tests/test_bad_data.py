@@ -90,6 +90,27 @@ def test_a_full_shared_memory_is_said_before_the_workers_start(folder, monkeypat
     assert len(list(val_loader(folder, "dali", workers=2))) == 1
 
 
+def test_a_shared_memory_that_is_mounted_tiny(images, tmp_path):
+    tiny = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    mount = "mount -t tmpfs -o size=64k tmpfs /dev/shm"
+    if subprocess.run([*tiny, mount], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    line = [sys.executable, "train.py", "configs/resnet50.yaml", *TINY, f"data.root={images}"]
+    line += [f"run.root={tmp_path}", "data.workers=2", "train.epochs=1"]
+    refused, done = (
+        subprocess.run(
+            [*tiny, f'{mount}; exec "$@"', "sh", *line, f"data.backend={backend}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        for backend in ("torchvision", "dali")
+    )
+    assert refused.returncode == 2
+    assert "error: /dev/shm has 0 MiB left, the loader's workers need" in refused.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_killed_worker_ends_the_iteration(folder):
     val = val_loader(folder, "torchvision", workers=1)
     iterator = iter(val)
