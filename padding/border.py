@@ -94,12 +94,9 @@ def scaled_border(
 
 def _stands_alone(gradient: Tensor, beside: tuple[Tensor, ...]) -> bool:
     """Return whether every element of `gradient` has memory of its own, and none of the others'."""
-    try:
-        memory = gradient.untyped_storage().data_ptr()
-        dense = gradient.is_contiguous()
-        dense = dense or gradient.is_contiguous(memory_format=torch.channels_last)
-    except RuntimeError:  # a batch of gradients in the guise of one (is_grads_batched)
-        return False
+    memory = gradient.untyped_storage().data_ptr()
+    dense = gradient.is_contiguous()
+    dense = dense or gradient.is_contiguous(memory_format=torch.channels_last)
     return dense and all(memory != other.untyped_storage().data_ptr() for other in beside)
 
 

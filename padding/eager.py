@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active, _len_torch_dispatch_stack
+from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 from torch.jit import is_tracing
@@ -19,29 +20,27 @@ Gradients = tuple[Tensor | None, ...]  # of input, weight and bias
 
 
 class Convolution(NamedTuple):
-    """A padded convolution in three functions of (input, weight, bias, *arguments).
+    """A padded convolution in three functions of (input, weight, bias, settings).
 
     Attributes:
         formula: in differentiable operations alone.
         fast: the same numbers, sooner.
-        gradients: of the first three, called with (gradient, needed, *those).
+        gradients: of the three tensors, called with (gradient, needed, *those).
     """
 
     formula: Callable[..., Tensor]
     fast: Callable[..., Tensor]
     gradients: Callable[..., Gradients]
 
-    def __call__(
-        self, input: Tensor, weight: Tensor, bias: Tensor | None, *arguments: Any
-    ) -> Tensor:
+    def __call__(self, input: Tensor, weight: Tensor, bias: Tensor | None, settings: Any) -> Tensor:
         """Return the output by the fastest way that serves the caller."""
         if not _runs_eagerly(input, weight):
-            return self.formula(input, weight, bias, *arguments)
+            return self.formula(input, weight, bias, settings)
         if torch.is_grad_enabled() and (
             input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
         ):
-            return _with_autocast(self, (input, weight, bias), arguments)
-        return self.fast(input, weight, bias, *arguments)
+            return _with_autocast(self, (input, weight, bias), settings)
+        return self.fast(input, weight, bias, settings)
 
 
 def _runs_eagerly(input: Tensor, weight: Tensor) -> bool:
@@ -58,45 +57,48 @@ def _runs_eagerly(input: Tensor, weight: Tensor) -> bool:
     )
 
 
-def _with_autocast(rule: Convolution, tensors: tuple, arguments: tuple) -> Tensor:
+def _with_autocast(rule: Convolution, tensors: tuple, settings: Any) -> Tensor:
     # Inside an autograd function autocast would cast unseen: cast here, as it does for nn.Conv2d.
     device = tensors[0].device.type
     if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-        return _ByHand.apply(rule, *tensors, *arguments)
+        return _ByHand.apply(rule, settings, *tensors)
     lower = torch.get_autocast_dtype(device)
     cast = (
         tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(lower)
         for tensor in tensors
     )
     with torch.autocast(device, enabled=False):
-        return _ByHand.apply(rule, *cast, *arguments)
+        return _ByHand.apply(rule, settings, *cast)
 
 
 class _ByHand(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rule: Convolution, *inputs: Any) -> Tensor:
-        tensors, ctx.arguments, ctx.rule = inputs[:3], inputs[3:], rule
+    def forward(ctx: Any, rule: Convolution, settings: Any, *tensors: Tensor | None) -> Tensor:
+        ctx.rule, ctx.settings = rule, settings
         ctx.save_for_backward(*tensors)
-        return rule.fast(*inputs)
+        return rule.fast(*tensors, settings)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        inputs = (*ctx.saved_tensors, *ctx.arguments)
-        needed = tuple(ctx.needs_input_grad[1:4])
-        if torch.is_grad_enabled():  # create_graph=True
-            found = _differentiable_gradients(ctx.rule.formula, inputs, needed, gradient)
+        inputs = (*ctx.saved_tensors, ctx.settings)
+        needed = tuple(ctx.needs_input_grad[2:])
+        # With create_graph=True, or of a batch of gradients in the guise of one (is_grads_batched).
+        if torch.is_grad_enabled() or is_legacy_batchedtensor(gradient):
+            found = _gradients_of_formula(ctx.rule.formula, inputs, needed, gradient)
         else:
             found = ctx.rule.gradients(gradient, needed, *inputs)
-        return None, *found, *(None for _ in ctx.arguments)
+        return None, None, *found
 
 
-def _differentiable_gradients(
+def _gradients_of_formula(
     formula: Callable[..., Tensor], inputs: tuple, needed: tuple[bool, ...], gradient: Tensor
 ) -> Gradients:
-    # Of aliases: hooks on the tensors themselves, and paths from one to another, are the caller's.
-    tensors = [value if value is None else value.view_as(value) for value in inputs[:3]]
+    graph = torch.is_grad_enabled()
+    with torch.enable_grad(), torch.autocast(gradient.device.type, enabled=False):
+        # Of aliases: hooks on the tensors themselves, and paths from one to another, are the
+        # caller's.
+        tensors = [value if value is None else value.view_as(value) for value in inputs[:3]]
+        output = formula(*tensors, inputs[3])
     wanted = [value for value, need in zip(tensors, needed, strict=True) if need]
-    with torch.autocast(gradient.device.type, enabled=False):
-        output = formula(*tensors, *inputs[3:])
-    each = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
+    each = iter(torch.autograd.grad(output, wanted, gradient, create_graph=graph))
     return tuple(next(each) if need else None for need in needed)

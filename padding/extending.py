@@ -1,9 +1,12 @@
 """The two schemes that extrapolate the input: reflection and replication padding (Section 1)."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active
+from torch.nn.grad import conv2d_input
 
 from .eager import Convolution, Gradients
 from .errors import PaddingError
@@ -16,19 +19,27 @@ Sides = tuple[int, int, int, int]  # left, right, top, bottom, as F.pad takes th
 _PAD = {"reflect": torch._C._nn.reflection_pad2d, "replicate": torch._C._nn.replication_pad2d}
 
 
+class _Settings(NamedTuple):
+    mode: str
+    sides: Sides
+    stride: Pair
+    dilation: Pair
+    groups: int
+
+
 class _ExtendingConv2d(PaddedConv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of the extended `input`, (N, C, H, W) or (C, H, W)."""
         sides = padding_sides(self)
         self._check(input, sides)
-        arguments = (self.mode, sides, self.stride, self.dilation, self.groups)
+        settings = _Settings(self.mode, sides, self.stride, self.dilation, self.groups)
         if input.numel() == 0:  # the padding operations take no empty batch
             convolution = _formula
         elif torch.is_grad_enabled() or _are_functorch_transforms_active():
             convolution = _CONVOLUTION
         else:  # without gradients the fast way serves everybody else
             convolution = _padded_first
-        return convolution(input, self.weight, self.bias, *arguments)
+        return convolution(input, self.weight, self.bias, settings)
 
     def _check(self, input: Tensor, sides: Sides) -> None:
         """Raise PaddingError where the input cannot be extended so far."""
@@ -60,23 +71,14 @@ class ReplicateConv2d(_ExtendingConv2d):
     mode = "replicate"
 
 
-def _formula(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mode: str,
-    sides: Sides,
-    stride: Pair,
-    dilation: Pair,
-    groups: int,
-) -> Tensor:
+def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
     """Return the convolution in operations whose every derivative is deterministic on a GPU too.
 
     F.pad's is not: its backward pass adds up in whatever order the threads arrive.
     """
-    left, right, top, bottom = sides
+    mode, (left, right, top, bottom) = settings[:2]
     padded = _extend(_extend(input, -2, top, bottom, mode), -1, left, right, mode)
-    return F.conv2d(padded, weight, bias, stride, 0, dilation, groups)
+    return _convolve(padded, weight, bias, settings)
 
 
 def _extend(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
@@ -92,16 +94,13 @@ def _extend(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tens
 
 
 def _padded_first(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    mode: str,
-    sides: Sides,
-    stride: Pair,
-    dilation: Pair,
-    groups: int,
+    input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings
 ) -> Tensor:
-    return F.conv2d(_pad(input, sides, mode), weight, bias, stride, 0, dilation, groups)
+    return _convolve(_pad(input, settings.sides, settings.mode), weight, bias, settings)
+
+
+def _convolve(padded: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
+    return F.conv2d(padded, weight, bias, settings.stride, 0, settings.dilation, settings.groups)
 
 
 def _pad(input: Tensor, sides: Sides, mode: str) -> Tensor:
@@ -112,7 +111,7 @@ def _pad(input: Tensor, sides: Sides, mode: str) -> Tensor:
 
 
 def _fold(gradient: Tensor, sides: Sides, mode: str) -> Tensor:
-    """Return the gradient of _pad's input from its output's, which is used up."""
+    """Return the gradient of _pad's input, a view of that of its output, which is used up."""
     left, right, top, bottom = sides
     for dim, before, after in ((2, top, bottom), (3, left, right)):
         size = gradient.shape[dim] - before - after
@@ -126,7 +125,7 @@ def _fold(gradient: Tensor, sides: Sides, mode: str) -> Tensor:
         else:
             gradient.narrow(dim, 0, 1).add_(first.sum(dim, keepdim=True))
             gradient.narrow(dim, size - 1, 1).add_(last.sum(dim, keepdim=True))
-    return gradient.clone()  # dense, in the same layout: what comes next is slower on a view
+    return gradient
 
 
 def _gradients(
@@ -135,19 +134,34 @@ def _gradients(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    mode: str,
-    sides: Sides,
-    stride: Pair,
-    dilation: Pair,
-    groups: int,
+    settings: _Settings,
 ) -> Gradients:
-    # Padded again: the input is kept by others as well, a padded copy would be one more.
-    of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
-        *(gradient, _pad(input, sides, mode), weight),
-        *(None if bias is None else bias.shape, stride, (0, 0), dilation),
-        *(False, (0, 0), groups, needed),
-    )
-    return _fold(of_padded, sides, mode) if needed[0] else None, of_weight, of_bias
+    mode, sides, stride, dilation, groups = settings
+    of_weight = of_bias = None
+    if any(needed[1:]):
+        # Padded again: the input is kept by others as well, a padded copy would be one more.
+        _, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            *(gradient, _pad(input, sides, mode), weight),
+            *(None if bias is None else bias.shape, stride, (0, 0), dilation),
+            *(False, (0, 0), groups, (False, *needed[1:])),
+        )
+    of_input = _input_gradient(gradient, input, weight, settings) if needed[0] else None
+    return of_input, of_weight, of_bias
+
+
+def _input_gradient(gradient: Tensor, input: Tensor, weight: Tensor, settings: _Settings) -> Tensor:
+    mode, sides, *others = settings
+    left, right, top, bottom = sides
+    channels, height, width = input.shape[1:]
+    padded = (channels, top + height + bottom, left + width + right)
+    # Dense, because what comes next is slower on a view of the padded one; in two halves, because
+    # the padded one would take as much memory again.
+    result = torch.empty_like(input)
+    for part, half in zip(gradient.chunk(2), result.chunk(2), strict=True):
+        of_padded = conv2d_input((len(part), *padded), weight, part, others[0], 0, *others[1:])
+        half.copy_(_fold(of_padded, sides, mode))
+        del of_padded  # before the next is made
+    return result
 
 
 _CONVOLUTION = Convolution(_formula, _padded_first, _gradients)

@@ -1,6 +1,6 @@
 """Partial convolution based padding as a drop-in for nn.Conv2d (Section 3)."""
 
-from typing import overload
+from typing import NamedTuple, overload
 
 import torch
 import torch.fx
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .border import bias_gradient, scale_border_, scaled_border
 from .eager import Convolution, Gradients
+from .geometry import Geometry
 from .layer import PaddedConv2d
 from .masked import masked_conv2d
 from .ratio import Pair, padding_on_each_side, padding_ratio
@@ -56,6 +57,16 @@ class PartialConv2d(PaddedConv2d):
         )
 
 
+class _Settings(NamedTuple):
+    stride: Pair
+    padding: str | Pair
+    dilation: Pair
+    groups: int
+
+    def geometry(self, input: Tensor, weight: Tensor) -> Geometry:
+        return (input.shape[2:], weight.shape[2:], self.stride, self.padding, self.dilation)
+
+
 @torch.fx.wrap
 def partial_conv2d(
     input: Tensor,
@@ -80,23 +91,15 @@ def partial_conv2d(
     if isinstance(padding, str):
         before, after = padding_on_each_side(padding, weight.shape[-2:], dilation)
         if before != after:
-            return _formula(input, weight, bias, stride, padding, dilation, groups)
+            return _formula(input, weight, bias, _Settings(stride, padding, dilation, groups))
         padding = before
-    return _CONVOLUTION(input, weight, bias, stride, padding, dilation, groups)
+    return _CONVOLUTION(input, weight, bias, _Settings(stride, padding, dilation, groups))
 
 
-def _formula(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: str | Pair,
-    dilation: Pair,
-    groups: int,
-) -> Tensor:
-    output = F.conv2d(input, weight, None, stride, padding, dilation, groups)
+def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
+    output = F.conv2d(input, weight, None, *settings)
     rows, columns = padding_ratio(
-        *(input.shape[-2:], weight.shape[-2:], stride, padding, dilation),
+        *settings.geometry(input, weight),
         dtype=torch.promote_types(output.dtype, torch.float32),
         device=output.device,
     )
@@ -107,18 +110,9 @@ def _formula(
     return output + bias.to(output.dtype)[:, None, None] * (ratio > 0)
 
 
-def _in_place(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> Tensor:
-    output = F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    geometry = (input.shape[2:], weight.shape[2:], stride, padding, dilation)
-    scale_border_(output, geometry, bias)
+def _in_place(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
+    output = F.conv2d(input, weight, bias, *settings)
+    scale_border_(output, settings.geometry(input, weight), bias)
     return output
 
 
@@ -128,16 +122,13 @@ def _gradients(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
+    settings: _Settings,
 ) -> Gradients:
-    geometry = (input.shape[2:], weight.shape[2:], stride, padding, dilation)
+    geometry = settings.geometry(input, weight)
     with scaled_border(gradient, geometry, (input, weight)) as scaled:
         of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-            *(scaled, input, weight, None, stride, padding, dilation),
-            *(False, (0, 0), groups, (*needed[:2], False)),
+            *(scaled, input, weight, None, *settings[:3]),
+            *(False, (0, 0), settings.groups, (*needed[:2], False)),
         )
     return of_input, of_weight, bias_gradient(gradient, geometry) if needed[2] else None
 
