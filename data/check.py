@@ -19,7 +19,7 @@ from configs.errors import run_command
 from data.decodable import why_undecodable
 from data.excluded import claim_excluded, write_excluded
 from data.index import Index, read_index
-from data.interface import IMAGENET, SPLITS
+from data.interface import CLASSES, IMAGENET, SPLITS
 from data.pool import ended_early
 
 _CHUNK = 256  # images between two lines of the progress file
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def _report(index: Index, bad: Bad, out: Path, root: str) -> bool:
-    print(f"classes: {len(index.classes):,} (ImageNet: 1,000)")
+    print(f"classes: {len(index.classes):,} (ImageNet: {CLASSES:,})")
     rows = []
     for name, split in index.splits.items():
         print(f"{name}: {len(split):,} images (ImageNet: {IMAGENET[name]:,})")

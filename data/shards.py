@@ -43,8 +43,12 @@ class Manifest:
         return [range(start, min(start + step, images)) for start in range(0, images, step)]
 
     def write(self, root: Path) -> None:
-        """Write it into the folder of the shards."""
-        _manifest_file(root).write_text(json.dumps(asdict(self)))
+        """Write it into the folder of the shards, as a whole."""
+        temporary = root.with_name(
+            f".{root.name}.{os.getpid()}.json"
+        )  # `root` stays empty till then
+        temporary.write_text(json.dumps(asdict(self)))
+        os.replace(temporary, _manifest_file(root))
 
 
 def read_manifest(root: Path) -> Manifest:
