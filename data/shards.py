@@ -44,9 +44,7 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Write it into the folder of the shards, as a whole."""
-        temporary = root.with_name(
-            f".{root.name}.{os.getpid()}.json"
-        )  # `root` stays empty till then
+        temporary = root / f".shards.json.{os.getpid()}"
         temporary.write_text(json.dumps(asdict(self)))
         os.replace(temporary, _manifest_file(root))
 
