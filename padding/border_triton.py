@@ -8,16 +8,13 @@ from torch import Tensor
 _BLOCK = 32
 
 
-def scale_pixels_(
-    output: Tensor, row: Tensor, column: Tensor, ratio: Tensor, bias: Tensor | None
-) -> None:
-    """Turn conv(x) + b into conv(x) r + b at the listed pixels, and into 0 where r is 0, in place.
+def scale_pixels_(output: Tensor, row: Tensor, column: Tensor, ratio: Tensor) -> None:
+    """Multiply `output` by r at the listed pixels, in place.
 
     Args:
         output: (N, C, H, W) with any strides.
         row, column: int32 (P,), places of the pixels.
         ratio: (P,), their r; its dtype is that of the arithmetic.
-        bias: (C,) or None.
     """
     images, channels = output.shape[:2]
     planes, pixels = images * channels, len(row)
@@ -25,10 +22,9 @@ def scale_pixels_(
         return
     with torch.cuda.device_of(output):
         _kernel[(triton.cdiv(planes, _BLOCK), triton.cdiv(pixels, _BLOCK))](
-            *(output, row, column, ratio, output if bias is None else bias),
+            *(output, row, column, ratio),
             *(planes, channels, pixels),
             *output.stride(),
-            HAS_BIAS=bias is not None,
             CHANNELS_LAST=output.stride(1) == 1,
             BLOCK=_BLOCK,
         )
@@ -40,7 +36,6 @@ def _kernel(
     row,
     column,
     ratio,
-    bias,
     planes,
     channels,
     pixels,
@@ -48,7 +43,6 @@ def _kernel(
     stride_c,
     stride_h,
     stride_w,
-    HAS_BIAS: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -67,7 +61,4 @@ def _kernel(
     place = output + n * stride_n + c * stride_c + i * stride_h + j * stride_w
     mask = (plane < planes) & (pixel < pixels)
     y = tl.load(place, mask=mask, other=0.0).to(r.dtype) * r
-    if HAS_BIAS:
-        b = tl.load(bias + c, mask=plane < planes, other=0.0).to(r.dtype)
-        y += b * ((r > 0).to(r.dtype) - r)
     tl.store(place, y.to(output.dtype.element_ty), mask=mask)

@@ -1,48 +1,32 @@
 """The two schemes that extrapolate the input: reflection and replication padding (Section 1)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active
-from torch.nn.grad import conv2d_input
 
-from .eager import Convolution, Gradients
+from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
 from .errors import PaddingError
-from .layer import PaddedConv2d, padding_sides
+from .layer import PaddedConv2d, as_pair, described, padding_sides
 from .ratio import Pair
 
 Sides = tuple[int, int, int, int]  # left, right, top, bottom, as F.pad takes them
-
-# Bytes of an input. Below, halving its gradient saves little and costs 3 % of a ResNet-50's step.
-_LARGE = 2**25
-
-# What F.pad calls, without the microseconds that it adds to every layer.
-_PAD = {"reflect": torch._C._nn.reflection_pad2d, "replicate": torch._C._nn.replication_pad2d}
-
-
-class _Settings(NamedTuple):
-    mode: str
-    sides: Sides
-    stride: Pair
-    dilation: Pair
-    groups: int
 
 
 class _ExtendingConv2d(PaddedConv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution of the extended `input`, (N, C, H, W) or (C, H, W)."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         sides = padding_sides(self)
-        self._check(input, sides)
-        settings = _Settings(self.mode, sides, self.stride, self.dilation, self.groups)
-        if input.numel() == 0:  # the padding operations take no empty batch
-            convolution = _formula
-        elif torch.is_grad_enabled() or _are_functorch_transforms_active():
-            convolution = _CONVOLUTION
-        else:  # without gradients the fast way serves everybody else
-            convolution = _padded_first
-        return convolution(input, self.weight, self.bias, settings)
+        if not (isinstance(input, torch.fx.Proxy) or torch.jit.is_tracing()):
+            self._check(input, sides)
+        return extending_conv2d(
+            input, weight, bias, self.mode, sides, self.stride, self.dilation, self.groups
+        )
 
     def _check(self, input: Tensor, sides: Sides) -> None:
         """Raise PaddingError where the input cannot be extended so far."""
@@ -63,7 +47,7 @@ class ReflectConv2d(_ExtendingConv2d):
         if max(left, right) >= width or max(top, bottom) >= height:
             raise PaddingError(
                 f"reflect padding by {max(top, bottom)} x {max(left, right)} needs a feature map "
-                f"larger than that, got {height} x {width} in {self}",
+                f"larger than that, got {height} x {width} in {described(self)}",
                 self,
             )
 
@@ -74,31 +58,48 @@ class ReplicateConv2d(_ExtendingConv2d):
     mode = "replicate"
 
 
-def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
-    """Return the convolution in operations whose every derivative is deterministic on a GPU too.
-
-    F.pad's is not: its backward pass adds up in whatever order the threads arrive.
-    """
-    mode, (left, right, top, bottom) = settings[:2]
-    padded = _extend(_extend(input, -2, top, bottom, mode), -1, left, right, mode)
-    return _convolve(padded, weight, bias, settings)
+class _Settings(NamedTuple):
+    mode: str
+    sides: Sides
+    stride: Pair
+    dilation: Pair
+    groups: int
 
 
-def _extend(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
-    size = input.shape[dim]
-    if mode == "reflect":
-        first = input.narrow(dim, 1, before).flip(dim)
-        last = input.narrow(dim, size - 1 - after, after).flip(dim)
-    else:
-        first = torch.cat([input.narrow(dim, 0, 1)] * before, dim) if before else None
-        last = torch.cat([input.narrow(dim, size - 1, 1)] * after, dim) if after else None
-    parts = (first if before else None, input, last if after else None)
-    return torch.cat([part for part in parts if part is not None], dim)
-
-
-def _padded_first(
-    input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings
+@torch.fx.wrap
+def extending_conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mode: str,
+    sides: Sides,
+    stride: int | Pair = 1,
+    dilation: int | Pair = 1,
+    groups: int = 1,
 ) -> Tensor:
+    """Return the convolution of the input extended by reflection or replication.
+
+    Args:
+        input: (N, C, H, W) or (C, H, W).
+        weight: (C_out, C / groups, kernel height, kernel width).
+        bias: (C_out,) or None.
+        mode: 'reflect' or 'replicate'.
+        sides: columns and rows added left, right, top and bottom.
+        stride, dilation, groups: as torch.nn.functional.conv2d's.
+    """
+    if input.dim() == 3:
+        batch = input[None]
+        return extending_conv2d(batch, weight, bias, mode, sides, stride, dilation, groups)[0]
+    settings = _Settings(mode, sides, as_pair(stride), as_pair(dilation), groups)
+    if not is_plain_call(input, weight) or input.numel() == 0:  # F.pad takes no empty batch
+        return _convolve(_pad_by_slices(input, sides, mode), weight, bias, settings)
+    tensors = as_autocast_casts(input, weight, bias)
+    if torch.is_grad_enabled():
+        return _ExtendingConvolution.apply(*tensors, settings)
+    return _extended(*tensors, settings)
+
+
+def _extended(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
     return _convolve(_pad(input, settings.sides, settings.mode), weight, bias, settings)
 
 
@@ -107,67 +108,69 @@ def _convolve(padded: Tensor, weight: Tensor, bias: Tensor | None, settings: _Se
 
 
 def _pad(input: Tensor, sides: Sides, mode: str) -> Tensor:
-    if not input.is_contiguous() and input.is_contiguous(memory_format=torch.channels_last):
+    if input.stride(1) == 1 and not input.is_contiguous():
         # As a volume (height, width, channels): on a GPU the 2-D operation would undo the layout.
         return F.pad(input.permute(0, 2, 3, 1), (0, 0, *sides), mode=mode).permute(0, 3, 1, 2)
-    return _PAD[mode](input, sides)
+    return F.pad(input, sides, mode=mode)
+
+
+def _pad_by_slices(input: Tensor, sides: Sides, mode: str) -> Tensor:
+    """Return the padded input by operations whose every derivative is deterministic on a GPU too.
+
+    F.pad's is not: its backward pass adds up in whatever order the threads arrive.
+    """
+    left, right, top, bottom = sides
+    for dim, before, after in ((-2, top, bottom), (-1, left, right)):
+        size = input.shape[dim]
+        if mode == "reflect":
+            first = input.narrow(dim, 1, before).flip(dim)
+            last = input.narrow(dim, size - 1 - after, after).flip(dim)
+        else:
+            first = torch.cat([input.narrow(dim, 0, 1)] * before, dim) if before else None
+            last = torch.cat([input.narrow(dim, size - 1, 1)] * after, dim) if after else None
+        parts = (first if before else None, input, last if after else None)
+        input = torch.cat([part for part in parts if part is not None], dim)
+    return input
 
 
 def _fold(gradient: Tensor, sides: Sides, mode: str) -> Tensor:
-    """Return the gradient of _pad's input, a view of that of its output, which is used up."""
+    """Return the gradient of the padding's input, a view of that of its output: it is used up."""
     left, right, top, bottom = sides
-    for dim, before, after in ((2, top, bottom), (3, left, right)):
+    for dim, before, after in ((-2, top, bottom), (-1, left, right)):
         size = gradient.shape[dim] - before - after
         first, last = gradient.narrow(dim, 0, before), gradient.narrow(dim, before + size, after)
         gradient = gradient.narrow(dim, before, size)
         if mode == "reflect":
-            gradient.narrow(dim, 1, before).add_(first.flip(dim) if before > 1 else first)
-            gradient.narrow(dim, size - 1 - after, after).add_(
-                last.flip(dim) if after > 1 else last
-            )
+            gradient.narrow(dim, 1, before).add_(first.flip(dim))
+            gradient.narrow(dim, size - 1 - after, after).add_(last.flip(dim))
         else:
             gradient.narrow(dim, 0, 1).add_(first.sum(dim, keepdim=True))
             gradient.narrow(dim, size - 1, 1).add_(last.sum(dim, keepdim=True))
     return gradient
 
 
-def _gradients(
-    gradient: Tensor,
-    needed: tuple[bool, ...],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    settings: _Settings,
-) -> Gradients:
-    mode, sides, stride, dilation, groups = settings
-    at_once = needed[0] and input.nbytes < _LARGE
-    # Padded again: the input is kept by others as well, a padded copy would be one more.
-    of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
-        *(gradient, _pad(input, sides, mode), weight),
-        *(None if bias is None else bias.shape, stride, (0, 0), dilation),
-        *(False, (0, 0), groups, (at_once, *needed[1:])),
-    )
-    of_input = None
-    if at_once:  # dense: what comes next is slower on a view
-        of_input = _fold(of_padded, sides, mode).clone()
-    elif needed[0]:
-        of_input = _in_halves(gradient, input, weight, settings)
-    return of_input, of_weight, of_bias
+class _ExtendingConvolution(PaddedConvolution):
+    """Pads again in the backward pass: a padded copy of every input would be kept otherwise."""
 
+    forward = staticmethod(_extended)
 
-def _in_halves(gradient: Tensor, input: Tensor, weight: Tensor, settings: _Settings) -> Tensor:
-    """Return the gradient of `input` without the memory of a whole padded one beside it."""
-    mode, sides, stride, dilation, groups = settings
-    left, right, top, bottom = sides
-    channels, height, width = input.shape[1:]
-    padded = (channels, top + height + bottom, left + width + right)
-    result = torch.empty_like(input)
-    for part, half in zip(gradient.chunk(2), result.chunk(2), strict=True):
-        size = (len(part), *padded)
-        of_padded = conv2d_input(size, weight, part, stride, 0, dilation, groups)
-        half.copy_(_fold(of_padded, sides, mode))
-        del of_padded  # before the next is made
-    return result
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of input, weight and bias."""
+        input, weight, bias = ctx.saved_tensors
+        mode, sides, stride, dilation, groups = ctx.settings
+        # With create_graph=True the padding itself has a derivative here.
+        padded = (_pad_by_slices if torch.is_grad_enabled() else _pad)(input, sides, mode)
+        of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            *(gradient, padded, weight, None if bias is None else bias.shape, stride),
+            *((0, 0), dilation, False, (0, 0), groups, ctx.needs_input_grad[:3]),
+        )
+        of_input = None
+        if ctx.needs_input_grad[0]:  # dense: what comes next is slower on a view
+            of_input = _fold(of_padded, sides, mode).clone()
+        return of_input, of_weight, of_bias, None
 
-
-_CONVOLUTION = Convolution(_formula, _padded_first, _gradients)
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        """Return the output's tangent."""
+        return _ExtendingConvolution.tangent(ctx, *tangents[:3])

@@ -1,4 +1,4 @@
-"""Where r differs from 1, in the forms in which it is applied, remembered for every geometry."""
+"""Where r differs from 1, remembered for every geometry."""
 
 from functools import lru_cache
 from itertools import groupby
@@ -28,11 +28,14 @@ class Strip(NamedTuple):
 
 @lru_cache(maxsize=512)
 def border_strips(geometry: Geometry) -> tuple[Strip, ...]:
-    """Return the strips where r differs from 1, those with r = 0 last: nothing may refill them."""
+    """Return the strips where r differs from 1, those with r = 0 last: nothing may refill them.
+
+    In whole numbers and Python's floats: no tensor of a tracer's can stay behind in the cache.
+    """
     strips = []
-    for dim, factors in zip((2, 3), padding_ratio(*geometry), strict=True):
+    for dim, axis in zip((2, 3), zip(*geometry, strict=True), strict=True):
         start = 0
-        for factor, run in groupby(factors.tolist()):
+        for factor, run in groupby(_factors(*axis)):
             length = len(list(run))
             if factor != 1:
                 strips.append(Strip(dim, start, length, factor))
@@ -40,35 +43,30 @@ def border_strips(geometry: Geometry) -> tuple[Strip, ...]:
     return tuple(sorted(strips, key=lambda strip: strip.factor == 0))
 
 
-@lru_cache(maxsize=512)
-def ratio_map(
-    geometry: Geometry, dtype: torch.dtype, device: torch.device, limit: float
-) -> Tensor | None:
-    """Return r of shape (H, W), rounded once; None beyond `limit` pixels."""
-    ratio = _ratio(geometry)
-    return ratio.to(device, dtype) if ratio.numel() <= limit else None
+def _factors(size: int, kernel: int, stride: int, padding: int, dilation: int) -> list[float]:
+    """Return padding_ratio's factor of every row or column."""
+    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    firsts = (output * stride - padding for output in range(outputs))
+    inside = (sum(0 <= first + tap * dilation < size for tap in range(kernel)) for first in firsts)
+    return [kernel / taps if taps else 0.0 for taps in inside]
 
 
-@lru_cache(maxsize=512)
-def rest_map(
-    geometry: Geometry, dtype: torch.dtype, device: torch.device, limit: float
-) -> Tensor | None:
-    """Return 1 - r as ratio_map; None, too, where r is 0 and the output not b but 0."""
-    ratio = _ratio(geometry)
-    return (1 - ratio).to(device, dtype) if ratio.numel() <= limit and ratio.all() else None
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # whoever asks first, others may need it for their gradients
+def ratio_map(geometry: Geometry, dtype: torch.dtype) -> Tensor:
+    """Return r of shape (H, W) on the CPU, rounded once."""
+    rows, columns = padding_ratio(*geometry)
+    return (rows[:, None] * columns).to(dtype)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def border_pixels(
     geometry: Geometry, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return row, column (int32) and r (`dtype`) of every pixel where r differs from 1."""
-    ratio = _ratio(geometry)
+    rows, columns = padding_ratio(*geometry)
+    ratio = rows[:, None] * columns
     row, column = torch.nonzero(ratio != 1, as_tuple=True)
     pixels = row.to(torch.int32), column.to(torch.int32), ratio[row, column].to(dtype)
     return tuple(values.to(device) for values in pixels)
-
-
-def _ratio(geometry: Geometry) -> Tensor:
-    rows, columns = padding_ratio(*geometry)
-    return rows[:, None] * columns

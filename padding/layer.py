@@ -1,5 +1,6 @@
 """What the layers of all schemes have in common: nn.Conv2d's arguments, checked."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import nn
@@ -32,9 +33,16 @@ class PaddedConv2d(nn.Conv2d):
         check_padding(self, name)
 
 
-def as_pair(value: int | list[int] | Pair) -> Pair:
-    """Return the pair that nn.Conv2d makes of such an argument; code that sets it later may not."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+def as_pair(value: int | Sequence[int]) -> Pair:
+    """Return the pair that torch takes such an argument for: an int and (int,) count for both."""
+    if not isinstance(value, Sequence):
+        return (value, value)
+    return tuple(value) if len(value) == 2 else (value[0], value[0])
+
+
+def described(conv: nn.Conv2d) -> str:
+    """Return the layer with its settings in one line; repr has more where it is parametrized."""
+    return f"{type(conv).__name__}({conv.extra_repr()})"
 
 
 def padding_sides(conv: nn.Conv2d) -> tuple[int, int, int, int]:

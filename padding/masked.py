@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import PaddingError
-from .ratio import padding_on_each_side
+from .layer import as_pair, described, padding_sides
 
 
 def masked_conv2d(
@@ -50,11 +50,9 @@ def masked_conv2d(
 
 def _window_sum(conv: nn.Conv2d, counts: Tensor) -> Tensor:
     """Return the sum over every window of the kernel, rows first: whole numbers stay exact."""
-    before, after = padding_on_each_side(conv.padding, conv.kernel_size, conv.dilation)
-    counts = nn.functional.pad(counts, (before[1], after[1], before[0], after[0]))
-    for dim, kernel, stride, dilation in zip(
-        (-2, -1), conv.kernel_size, conv.stride, conv.dilation, strict=True
-    ):
+    counts = nn.functional.pad(counts, padding_sides(conv))
+    steps = conv.kernel_size, as_pair(conv.stride), as_pair(conv.dilation)
+    for dim, kernel, stride, dilation in zip((-2, -1), *steps, strict=True):
         windows = counts.unfold(dim, dilation * (kernel - 1) + 1, stride)
         counts = windows[..., ::dilation].sum(-1)
     return counts
@@ -71,16 +69,18 @@ def _check(conv: nn.Conv2d, input: Tensor, mask: Tensor) -> None:
         listed = ", ".join(" or ".join(map(str, sorted(set(sizes)))) for sizes in expected)
         raise PaddingError(
             f"a mask of shape {tuple(mask.shape)} does not fit an input of shape "
-            f"{tuple(input.shape)}: it should be ({listed}) in {conv}",
+            f"{tuple(input.shape)}: it should be ({listed}) in {described(conv)}",
             conv,
         )
     if mask.dtype != torch.bool and not mask.is_floating_point():
         raise PaddingError(
-            f"the mask is {mask.dtype}; make it bool, or floating point of 0 and 1, in {conv}", conv
+            f"the mask is {mask.dtype}; make it bool, or floating point of 0 and 1, in "
+            + described(conv),
+            conv,
         )
     if mask.device != input.device:
         raise PaddingError(
             f"the mask is on {mask.device}, the input on {input.device}; "
-            f"move one of them, in {conv}",
+            f"move one of them, in {described(conv)}",
             conv,
         )

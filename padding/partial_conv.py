@@ -1,16 +1,17 @@
 """Partial convolution based padding as a drop-in for nn.Conv2d (Section 3)."""
 
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 import torch.fx
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .border import bias_gradient, scale_border_, scaled_border
-from .eager import Convolution, Gradients
+from .border import add_bias, may_hold_bias, scale_border_, without_blind
+from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
 from .geometry import Geometry
-from .layer import PaddedConv2d
+from .layer import PaddedConv2d, as_pair
 from .masked import masked_conv2d
 from .ratio import Pair, padding_on_each_side, padding_ratio
 
@@ -71,11 +72,11 @@ class _Settings(NamedTuple):
 def partial_conv2d(
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: str | Pair,
-    dilation: Pair,
-    groups: int,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: str | int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
 ) -> Tensor:
     """Return (W * x) r + b (Eq. 4), and 0 where a window sees no input (Eq. 1, "otherwise").
 
@@ -83,17 +84,23 @@ def partial_conv2d(
         input: (N, C, H, W) or (C, H, W).
         weight: (C_out, C / groups, kernel height, kernel width).
         bias: (C_out,) or None.
-        stride, padding, dilation, groups: as torch.nn.functional.conv2d's, as pairs.
+        stride, padding, dilation, groups: as torch.nn.functional.conv2d's.
     """
     if input.dim() == 3:
-        batch = partial_conv2d(input[None], weight, bias, stride, padding, dilation, groups)
-        return batch[0]
+        return partial_conv2d(input[None], weight, bias, stride, padding, dilation, groups)[0]
+    padding = padding if isinstance(padding, str) else as_pair(padding)
+    settings = _Settings(as_pair(stride), padding, as_pair(dilation), groups)
+    if not is_plain_call(input, weight):
+        return _formula(input, weight, bias, settings)
     if isinstance(padding, str):
-        before, after = padding_on_each_side(padding, weight.shape[-2:], dilation)
+        before, after = padding_on_each_side(padding, weight.shape[-2:], settings.dilation)
         if before != after:
-            return _formula(input, weight, bias, _Settings(stride, padding, dilation, groups))
-        padding = before
-    return _CONVOLUTION(input, weight, bias, _Settings(stride, padding, dilation, groups))
+            return _formula(input, weight, bias, settings)
+        settings = settings._replace(padding=before)
+    tensors = as_autocast_casts(input, weight, bias)
+    if torch.is_grad_enabled():
+        return _PartialConvolution.apply(*tensors, settings)
+    return _scaled(*tensors, settings)
 
 
 def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
@@ -107,30 +114,43 @@ def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Sett
     output = output * ratio.to(output.dtype)
     if bias is None:
         return output
-    return output + bias.to(output.dtype)[:, None, None] * (ratio > 0)
+    return torch.where(ratio > 0, output + bias.to(output.dtype)[:, None, None], 0)
 
 
-def _in_place(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
-    output = F.conv2d(input, weight, bias, *settings)
-    scale_border_(output, settings.geometry(input, weight), bias)
-    return output
-
-
-def _gradients(
-    gradient: Tensor,
-    needed: tuple[bool, ...],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    settings: _Settings,
-) -> Gradients:
+def _scaled(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
+    """Return the formula's numbers by scaling the border alone, in place."""
     geometry = settings.geometry(input, weight)
-    with scaled_border(gradient, geometry, (input, weight)) as scaled:
+    fused = bias if may_hold_bias(input, geometry) else None
+    output = F.conv2d(input, weight, fused, *settings)
+    # Selective checkpointing keeps what operations return, here the convolution's own output. No
+    # public function tells; the tests of checkpointing fail without this one (torch 2.11, 2.15).
+    if is_in_torch_dispatch_mode():
+        output = output.clone()
+    scale_border_(output, geometry, fused)
+    return output if bias is fused else add_bias(output, bias, geometry)
+
+
+class _PartialConvolution(PaddedConvolution):
+    forward = staticmethod(_scaled)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of input, weight and bias."""
+        input, weight, _ = ctx.saved_tensors
+        settings, needed = ctx.settings, ctx.needs_input_grad
+        geometry = settings.geometry(input, weight)
+        of_bias = None
+        if needed[2]:
+            of_bias = without_blind(gradient, geometry).sum((0, 2, 3))
+        gradient = gradient.clone()  # others may hold it: a residual sum hands it out twice
+        scale_border_(gradient, geometry)
         of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-            *(scaled, input, weight, None, *settings[:3]),
+            *(gradient, input, weight, None, *settings[:3]),
             *(False, (0, 0), settings.groups, (*needed[:2], False)),
         )
-    return of_input, of_weight, bias_gradient(gradient, geometry) if needed[2] else None
+        return of_input, of_weight, of_bias, None
 
-
-_CONVOLUTION = Convolution(_formula, _in_place, _gradients)
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        """Return the output's tangent."""
+        return _PartialConvolution.tangent(ctx, *tangents[:3])

@@ -70,11 +70,10 @@ def _ratio_1d(
 ) -> Tensor:
     outputs = (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
     first = torch.arange(outputs, device=device) * stride - before
-    # A sum written out, tap by tap: a compiler fuses it into whatever multiplies by the ratio.
-    inside = torch.zeros_like(first)
-    for tap in range(kernel):
-        position = first + tap * dilation
-        inside = inside + ((position >= 0) & (position < size))
+    # Of the taps first + t * dilation, t = 0 .. kernel-1: the first and the last one inside.
+    lowest = ((dilation - 1 - first) // dilation).clamp(min=0)
+    highest = ((size - 1 - first) // dilation).clamp(max=kernel - 1)
+    inside = (highest - lowest + 1).clamp(min=0)
     # Tensor by tensor: number / tensor multiplies by the rounded reciprocal. Half precision would
     # round the counts' quotient twice.
     wide = torch.promote_types(dtype, torch.float32)

@@ -1,12 +1,15 @@
 """The layers' own backward pass where somebody else looks at the same tensors."""
 
+import mmap
+import tempfile
 import threading
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
-from padding import SCHEMES, convert_padding
+from padding import SCHEMES, border, convert_padding, geometry
 from tests.test_fast_paths import by_the_book, layer
 
 SAME = {"kernel_size": 3, "padding": 1}
@@ -35,22 +38,82 @@ def test_a_gradient_that_is_the_input(scheme):
     assert torch.equal(x, kept)
 
 
-def test_one_gradient_for_two_threads():
-    conv = layer("partial", SAME, dtype=torch.float32)
-    x = torch.randn(8, 4, 64, 64)
-    g = torch.randn(8, 4, 64, 64)
-    kept = g.clone()
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_one_gradient_for_two_threads(scheme):
+    """A layer of ours and somebody else's, each in a thread of its own, with one gradient."""
+    ours, theirs = layer(scheme, SAME, dtype=torch.float32), nn.Conv2d(4, 4, 3, padding=1)
+    x, g = torch.randn(8, 4, 64, 64), torch.randn(8, 4, 64, 64)
+    kept, wrong = g.clone(), []
 
-    def work():
-        for _ in range(50):
-            conv(x).backward(g)
+    def work(conv):
+        first = None
+        for _ in range(40):
+            [found] = torch.autograd.grad(conv(x), [conv.weight], g)
+            first = found if first is None else first
+            if not torch.equal(found, first):
+                wrong.append(conv)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
+    threads = [threading.Thread(target=work, args=(conv,)) for conv in (ours, theirs, ours)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert torch.equal(g, kept)
+    assert not wrong
+
+
+def gradients_that_are_not_ours(shape):
+    """Of others: in memory that may only be read, of inference mode, not dense, overlapping."""
+    dense = torch.randn(shape, dtype=torch.float64)
+    with tempfile.TemporaryFile() as file:
+        file.write(dense.numpy().tobytes())
+        file.flush()
+        memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield torch.frombuffer(memory, dtype=torch.float64).view(shape)
+    with torch.inference_mode():
+        inference = dense.clone()
+    yield inference
+    yield dense[..., :1].expand(shape)
+    yield torch.randn(*shape[:3], 2 * shape[3], dtype=torch.float64)[..., ::2]
+    yield dense.to(memory_format=torch.channels_last)
+    yield torch.zeros((), dtype=torch.float64).expand(shape)
+
+
+@pytest.mark.parametrize("size", [(9, 8), (70, 71)])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_gradients_that_belong_to_somebody_else(scheme, size):
+    conv = layer(scheme, SAME)
+    x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *conv.parameters()]
+    for g in gradients_that_are_not_ours((2, 4, *size)):
+        kept = g.clone()
+        expected = torch.autograd.grad(by_the_book(conv, x), inputs, kept)
+        torch.testing.assert_close(torch.autograd.grad(conv(x), inputs, g), expected)
+        assert torch.equal(g, kept)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_gradients_of_unbatched_inputs(scheme):
+    conv = layer(scheme, SAME)
+    x = torch.randn(4, 9, 8, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *conv.parameters()]
+    expected = torch.autograd.grad(by_the_book(conv, x[None]).square().sum(), inputs)
+    torch.testing.assert_close(torch.autograd.grad(conv(x).square().sum(), inputs), expected)
+
+
+def test_what_is_remembered_is_bounded():
+    """However many sizes pass by; and little of each."""
+    conv = layer("partial", SAME, dtype=torch.float32)
+    with torch.no_grad():
+        for size in range(3, 700):
+            conv(torch.zeros(1, 4, 3, size))
+    caches = {f for m in (geometry, border) for f in vars(m).values() if hasattr(f, "cache_info")}
+    assert len(caches) == 4
+    for cache in caches:
+        assert cache.cache_info().currsize <= cache.cache_info().maxsize <= 512
+    assert geometry.ratio_map.cache_info().maxsize * 64 * 64 * 8 <= 2**21  # bytes
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -1,5 +1,6 @@
 """The layers' fast paths against plain operations: outputs, gradients, types and shapes."""
 
+import copy
 import io
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from padding import SCHEMES, PartialConv2d, convert_padding
+from padding import SCHEMES, PartialConv2d, convert_padding, padding_ratio
 from tests.test_padding import eq4
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -140,6 +141,58 @@ def test_autocast(scheme, dtype):
         expected = torch.autograd.grad(conv(x).sum(), inputs)
         for one, other in zip(found, expected, strict=True):
             assert (one - other).norm() / other.norm() < 2e-2
+
+
+def formula(conv, x):
+    """Eq. 4 as it is written, each operation rounded to the tensors' type."""
+    size = x.shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation
+    rows, columns = padding_ratio(*size)
+    ratio = (rows[:, None] * columns).to(x.dtype)
+    y = F.conv2d(x, conv.weight, None, conv.stride, conv.padding, conv.dilation) * ratio
+    return y if conv.bias is None else y + conv.bias[:, None, None]
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_rounding_is_that_of_the_formula(dtype, grad):
+    """A bias that dwarfs the convolution, up to r = 9, against float64: twice as far at most."""
+    for size, kernel, padding in [((1, 1), 3, 1), ((2, 3), 5, 2), ((9, 8), 3, 1), ((80, 70), 7, 3)]:
+        torch.manual_seed(0)
+        conv = PartialConv2d(8, 8, kernel, padding=padding).to(dtype)
+        with torch.no_grad():
+            conv.bias.copy_(torch.randn(8) * 10)
+        x = torch.randn(16, 8, *size).to(dtype)
+        exact = formula(copy.deepcopy(conv).double(), x.double())
+        with torch.set_grad_enabled(grad):
+            ours, plain = ((y.double() - exact).abs() for y in (conv(x), formula(conv, x)))
+        limit = 2 if dtype.itemsize == 2 or max(size) < kernel else 8  # in one pass: r^2, twice
+        assert ours.max() <= limit * plain.max()
+        assert ours.mean() <= 2 * plain.mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("infinite", ["input", "weight", "bias"])
+@pytest.mark.parametrize("size", [(6, 5), (90, 80)])
+def test_infinite_values_are_the_formulas(size, infinite, dtype):
+    for value in (torch.inf, -torch.inf):
+        conv = layer("partial", {"kernel_size": 3, "padding": 1}, dtype=dtype)
+        x = torch.randn(1, 4, *size).abs().to(dtype)
+        with torch.no_grad():
+            if infinite == "input":
+                x[0, 1, 0, 0] = x[0, 1, 3, 2] = value
+            elif infinite == "weight":
+                conv.weight[1, 2, 0, 0] = value
+            else:
+                conv.bias[2] = value
+        expected = formula(conv, x)
+        assert expected.isinf().any()
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad):
+                found = conv(x)
+            same = torch.nan_to_num(expected, 7.0), torch.nan_to_num(found, 7.0)
+            torch.testing.assert_close(*same, rtol=2e-2, atol=2e-2)
+            assert torch.equal(expected.isnan(), found.isnan())
+            assert torch.equal(expected.isinf(), found.isinf())
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

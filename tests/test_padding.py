@@ -154,6 +154,29 @@ def test_impossible_padding(layer):
         layer(1, 1, 3, padding="some")
 
 
+@pytest.mark.parametrize("layer", [PartialConv2d, ReflectConv2d, ReplicateConv2d])
+def test_what_conv2d_accepts(layer):
+    """One-element tuples in the constructor; ints and lists set on a finished layer."""
+    x = torch.randn(2, 4, 11, 10)
+    settings = {"stride": 2, "padding": 2, "dilation": 2}
+    expected = layer(4, 4, 3, **settings)
+    for form in (lambda n: (n,), lambda n: [n], lambda n: [n, n], lambda n: n):
+        made = layer(4, 4, 3, **{name: form(n) for name, n in settings.items()})
+        changed = layer(4, 4, 3, padding=1)
+        stock = nn.Conv2d(4, 4, 3, **{name: form(n) for name, n in settings.items()})
+        for name, n in settings.items():
+            setattr(changed, name, form(n))
+        scheme = {PartialConv2d: "partial", ReflectConv2d: "reflect"}.get(layer, "replicate")
+        for conv in (made, changed, convert_padding(stock, scheme)):
+            conv.load_state_dict(expected.state_dict())
+            assert torch.equal(conv(x), expected(x))
+            assert torch.equal(conv(x[0]), expected(x[0]))
+    mask = torch.ones(2, 1, 11, 10, dtype=torch.bool)
+    if layer is PartialConv2d:
+        changed.stride, changed.padding, changed.dilation = 2, 2, [2]
+        torch.testing.assert_close(changed(x, mask)[0], expected(x))
+
+
 @pytest.mark.parametrize("mode", ["reflect", "replicate"])
 @pytest.mark.parametrize("padding", [(2, 1), "same"])
 def test_extrapolating_schemes_equal_torchs_padding_mode(mode, padding):
