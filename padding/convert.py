@@ -1,13 +1,15 @@
 """Change the padding scheme of a model in place."""
 
+import warnings
 from functools import cache
 from typing import Any
 
 from torch import nn
 from torch.nn.utils import parametrize
 
-from .errors import PaddingError
+from .errors import PaddingError, PaddingWarning
 from .extending import ReflectConv2d, ReplicateConv2d
+from .inspection import Found, own_forward, padded_convolutions, written_as
 from .layer import as_pair, check_padding, padding_sides
 from .partial_conv import PartialConv2d
 
@@ -19,6 +21,7 @@ SCHEMES: dict[str, tuple[type[nn.Conv2d], str]] = {
     "replicate": (ReplicateConv2d, ReplicateConv2d.mode),
 }
 _LAYERS = {layer for layer, _ in SCHEMES.values()}
+_NAMES_SHOWN = 3  # of the layers that stay as they are
 
 
 def convert_padding(
@@ -28,8 +31,11 @@ def convert_padding(
 
     A layer changes its class and nothing else: parameters, buffers, hooks, parametrizations,
     device, dtype and the state_dict's keys stay the very same objects, so an optimizer built before
-    still holds them and any scheme can be undone. Left alone are convolutions without padding,
-    circular padding, and subclasses of nn.Conv2d that are not asked for.
+    still holds them and any scheme can be undone. Convolutions without padding are not touched.
+
+    Padded ones that stay as they are (subclasses of nn.Conv2d that are not asked for or have a
+    forward of their own, circular padding, other dimensions, traced modules) are told in one
+    PaddingWarning, as is a model in which nothing could be converted. `padding_of` lists them all.
 
     Args:
         model: any module, or a single convolution.
@@ -38,29 +44,24 @@ def convert_padding(
 
     Raises:
         PaddingError: `scheme` is none of these, or a layer, named in the message, cannot be
-            converted: it is lazy, has a forward of its own or an impossible padding. The model is
-            then unchanged.
+            converted: it is lazy, of one of the `subclasses` with a forward of its own, or has an
+            impossible padding. The model is then unchanged.
     """
     if scheme not in SCHEMES:
         raise PaddingError(f"unknown padding scheme {scheme!r}; choose from {', '.join(SCHEMES)}")
+    if not isinstance(model, nn.Module):
+        raise PaddingError(
+            f"a {type(model).__name__} is no nn.Module; convert the model before it is exported"
+        )
+    _check(model, subclasses)
     layer, padding_mode = SCHEMES[scheme]
-    changes = []
-    for name, module in model.named_modules():
-        place = f"layer {name}" if name else type(module).__name__
-        if isinstance(module, nn.LazyConv2d):
-            raise PaddingError(
-                f"{place}: a lazy convolution has no shape yet; run a batch through it first",
-                module,
-            )
-        original = _original(module, subclasses)
-        if original is None or module.padding_mode == "circular":
-            continue
-        check_padding(module, place)
-        if not any(padding_sides(module)):
-            continue
-        if original not in _LAYERS:
-            _check_forward(original, place, module)
-        changes.append((module, _class_for(module, layer, original)))
+    changes, left = [], []
+    for found in padded_convolutions(model):
+        obstacle = found.obstacle or _not_asked_for(found.module, subclasses)
+        if obstacle:
+            left.append(found._replace(obstacle=obstacle))
+        else:
+            changes.append((found.module, _class_for(found.module, layer)))
     for module, new_class in changes:
         module.__class__ = new_class
         module.stride, module.dilation = as_pair(module.stride), as_pair(module.dilation)
@@ -68,29 +69,59 @@ def convert_padding(
             module.padding = as_pair(module.padding)
         module._reversed_padding_repeated_twice = list(padding_sides(module))
         module.padding_mode = padding_mode
+    if left or not changes:
+        warnings.warn(_told(scheme, len(changes), left), PaddingWarning, stacklevel=2)
     return model
 
 
-def _original(module: nn.Module, subclasses: tuple[type[nn.Conv2d], ...]) -> type | None:
-    """Return the class that `module` was written as, None if it is not to be converted."""
-    if not isinstance(module, nn.Conv2d):
-        return None
-    own = type(module).__bases__[0] if parametrize.is_parametrized(module) else type(module)
-    asked = own in _LAYERS or hasattr(own, "converted_from") or issubclass(own, subclasses)
-    return getattr(own, "converted_from", own) if asked else None
-
-
-def _check_forward(original: type[nn.Conv2d], place: str, module: nn.Module) -> None:
-    for method in ("forward", "_conv_forward"):
-        if getattr(original, method) is not getattr(nn.Conv2d, method):
+def _check(model: nn.Module, subclasses: tuple[type[nn.Conv2d], ...]) -> None:
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        place = f"layer {name}" if name else type(module).__name__
+        if isinstance(module, nn.LazyConv2d):
             raise PaddingError(
-                f"{place}: {original.__name__} has a {method} of its own, which a padding scheme "
-                f"would replace; leave it out of `subclasses`",
+                f"{place}: a lazy convolution has no shape yet; run a batch through it first",
                 module,
             )
+        original, method = written_as(module), own_forward(module)
+        if method and issubclass(original, subclasses):
+            raise PaddingError(
+                f"{place}: {original.__name__} has {method}, which a padding scheme would "
+                f"replace; leave it out of `subclasses`",
+                module,
+            )
+        if not method:
+            check_padding(module, place)
 
 
-def _class_for(module: nn.Module, layer: type[nn.Conv2d], original: type) -> type:
+def _not_asked_for(module: nn.Module, subclasses: tuple[type[nn.Conv2d], ...]) -> str:
+    original = written_as(module)
+    converted = original in _LAYERS or isinstance(module, (*_LAYERS - {nn.Conv2d},))
+    if converted or issubclass(original, subclasses):
+        return ""
+    return f"{original.__name__}, a subclass of nn.Conv2d that is not named in `subclasses`"
+
+
+def _told(scheme: str, changed: int, left: list[Found]) -> str:
+    if not left:
+        return f"convert_padding: nothing to convert to {scheme}: the model has no padded nn.Conv2d"
+    kinds: dict[str, list[str]] = {}
+    for found in left:
+        kinds.setdefault(found.obstacle, []).append(found.name or "the module itself")
+    listed = "; ".join(
+        f"{len(names)} x {kind} ({', '.join(names[:_NAMES_SHOWN])}"
+        f"{', ...' * (len(names) > _NAMES_SHOWN)})"
+        for kind, names in kinds.items()
+    )
+    return (
+        f"convert_padding: {changed or 'no'} padded convolutions became {scheme}, {len(left)} "
+        f"stay as they are: {listed}"
+    )
+
+
+def _class_for(module: nn.Module, layer: type[nn.Conv2d]) -> type:
+    original = written_as(module)
     new_class = layer if original in _LAYERS else _adapted(layer, original)
     if not parametrize.is_parametrized(module):
         return new_class

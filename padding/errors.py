@@ -9,3 +9,7 @@ class PaddingError(ValueError):
     def __init__(self, message: str, module: nn.Module | None = None):
         super().__init__(message)
         self.module = module
+
+
+class PaddingWarning(UserWarning):
+    """Padded convolutions stay as they are."""

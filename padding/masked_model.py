@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from .errors import PaddingError
-from .layer import padding_sides
+from .layer import described, padding_sides
 from .masked import masked_conv2d
 from .partial_conv import PartialConv2d
 
@@ -53,7 +53,7 @@ class MaskedModel(nn.Module):
         super().__init__()
         self.model = model
         # Not a submodule: its layers are the model's own.
-        self._graph = (fx.GraphModule(model, _LeafTracer().trace(model)),)
+        self._graph = (fx.GraphModule(model, _traced(model)),)
 
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         """Return the model's output for (N, C, H, W) images with a mask (N or 1, 1, H, W)."""
@@ -70,9 +70,33 @@ class MaskedModel(nn.Module):
         return _Threaded(graph, self.model).run(_Masked(images, mask))
 
 
+def _traced(model: nn.Module) -> fx.Graph:
+    try:
+        return _LeafTracer().trace(model)
+    except PaddingError:
+        raise
+    except Exception as error:  # whatever a forward does with what is no tensor yet
+        raise _untraceable(type(model).__name__, error) from None
+
+
+def _untraceable(place: str, error: Exception) -> PaddingError:
+    reason = str(error).partition("\n")[0]
+    return PaddingError(f"{place}: torch.fx cannot follow its forward, so masks cannot ({reason})")
+
+
 class _LeafTracer(fx.Tracer):
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return not any(True for _ in module.children()) or isinstance(module, nn.Conv2d)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
+    ) -> Any:
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except PaddingError:
+            raise
+        except Exception as error:
+            raise _untraceable(f"layer {self.path_of_module(m)}", error) from None
 
 
 class _Threaded(fx.Interpreter):
@@ -80,7 +104,14 @@ class _Threaded(fx.Interpreter):
 
     def __init__(self, graph: fx.GraphModule, model: nn.Module):
         super().__init__(graph)
+        self.extra_traceback = False  # a refusal is one line of ours
         self.layers = dict(model.named_modules())
+        self.whole = self.place = type(model).__name__
+
+    def run_node(self, n: fx.Node) -> Any:
+        inside = n.meta.get("nn_module_stack")
+        self.place = f"layer {next(reversed(inside))}" if inside else self.whole
+        return super().run_node(n)
 
     def call_module(self, target: str, args: tuple, kwargs: dict[str, Any]) -> Any:
         layer, (input, *_) = self.layers[target], args
@@ -103,7 +134,9 @@ class _Threaded(fx.Interpreter):
         if target in _FLATTEN and isinstance(first, _Masked):
             return target(first.filled(), *others, **kwargs)
         name = getattr(target, "__name__", target)
-        raise PaddingError(f"no rule for masks through {name}(); use a module of torch.nn")
+        raise PaddingError(
+            f"{self.place}: no rule for masks through {name}(); use a module of torch.nn"
+        )
 
     def call_method(self, target: str, args: tuple, kwargs: dict[str, Any]) -> Any:
         if not _holds_masked((args, kwargs)):
@@ -131,7 +164,8 @@ def _convolution(conv: nn.Conv2d, input: _Masked, name: str) -> _Masked:
     if plain and not any(padding_sides(conv)):
         return _Masked(*masked_conv2d(conv, conv, input.filled(), input.mask))
     raise PaddingError(
-        f'layer {name}: no rule for masks through {conv}; convert_padding(model, "partial") first',
+        f"layer {name}: no rule for masks through {described(conv)}; "
+        f'convert_padding(model, "partial") first',
         conv,
     )
 
