@@ -24,20 +24,20 @@ from results.render import render
 from results.tables import Table
 
 # One or two of each of timm's families of convolutional and mixed networks.
-TIMM = (
-    "botnet26t_256 coatnet_0_rw_224 convmixer_768_32 convnext_tiny convnextv2_tiny cspdarknet53 "
-    "cspresnet50 darknet53 davit_tiny densenet121 dla34 dm_nfnet_f0 dpn68 eca_nfnet_l0 "
-    "edgenext_small efficientformer_l1 efficientnet_b0 efficientnetv2_rw_s efficientvit_b0 "
-    "ese_vovnet19b_dw fastvit_t8 fbnetc_100 focalnet_tiny_srf gernet_s ghostnet_100 halonet26t "
-    "hgnetv2_b0 hrnet_w18 inception_next_tiny inception_resnet_v2 inception_v3 levit_128 "
-    "maxvit_tiny_tf_224 mixnet_s mnasnet_100 mobilenetv2_100 mobilenetv3_large_100 "
-    "mobilenetv4_conv_small mobileone_s0 mobilevit_s mobilevitv2_100 nf_regnet_b1 nf_resnet50 "
-    "nfnet_l0 poolformer_s12 pvt_v2_b0 regnety_032 repghostnet_100 repvgg_a0 res2net50_26w_4s "
-    "resnest50d resnet50 resnetv2_50 resnetv2_50x1_bit resnext50_32x4d rexnet_100 selecsls42 "
-    "seresnet50 skresnet18 starnet_s1 swin_tiny_patch4_window7_224 tf_efficientnet_b0 "
-    "tf_efficientnetv2_s tf_mixnet_s tf_mobilenetv3_large_100 tiny_vit_5m_224 tresnet_m vgg16_bn "
-    "visformer_small vit_base_patch16_224 xception41 xcit_tiny_12_p8_224"
-).split()
+TIMM = """
+botnet26t_256 coatnet_0_rw_224 convmixer_768_32 convnext_tiny convnextv2_tiny cspdarknet53
+cspresnet50 darknet53 davit_tiny densenet121 dla34 dm_nfnet_f0 dpn68 eca_nfnet_l0 edgenext_small
+efficientformer_l1 efficientnet_b0 efficientnetv2_rw_s efficientvit_b0 ese_vovnet19b_dw
+fastvit_t8 fbnetc_100 focalnet_tiny_srf gernet_s ghostnet_100 halonet26t hgnetv2_b0 hrnet_w18
+inception_next_tiny inception_resnet_v2 inception_v3 levit_128 maxvit_tiny_tf_224 mixnet_s
+mnasnet_100 mobilenetv2_100 mobilenetv3_large_100 mobilenetv4_conv_small mobileone_s0
+mobilevit_s mobilevitv2_100 nf_regnet_b1 nf_resnet50 nfnet_l0 poolformer_s12 pvt_v2_b0
+regnety_032 repghostnet_100 repvgg_a0 res2net50_26w_4s resnest50d resnet50 resnetv2_50
+resnetv2_50x1_bit resnext50_32x4d rexnet_100 selecsls42 seresnet50 skresnet18 starnet_s1
+swin_tiny_patch4_window7_224 tf_efficientnet_b0 tf_efficientnetv2_s tf_mixnet_s
+tf_mobilenetv3_large_100 tiny_vit_5m_224 tresnet_m vgg16_bn visformer_small vit_base_patch16_224
+xception41 xcit_tiny_12_p8_224
+"""
 
 _TITLE = """# What `convert_padding` converts
 
@@ -45,8 +45,8 @@ _TITLE = """# What `convert_padding` converts
 converted to partial padding and looked through.
 
 - *converted*: convolutions with padding that change their scheme.
-- *stays*: padded convolutions that `convert_padding` leaves alone and warns of. A model with both is
-  mixed after the conversion: part of it pads by the new scheme, part does not.
+- *stays*: padded convolutions that `convert_padding` leaves alone and warns of. A model with both
+  is mixed after the conversion: part of it pads by the new scheme, part does not.
 
 How to deal with the layers that stay: [padding.md](padding.md#layers-that-stay-as-they-are).
 """
@@ -80,7 +80,7 @@ def tables(models: list[str]) -> Iterator[Table]:
 
     libraries: dict[str, tuple[list[str], Callable[[str], nn.Module]]] = {
         "torchvision": (torchvision.models.list_models(), torchvisions),
-        "timm": (TIMM, timm.create_model),
+        "timm": (TIMM.split(), timm.create_model),
     }
     for library, (names, build) in libraries.items():
         chosen = [name for name in names if name in models or not models]

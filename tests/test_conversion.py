@@ -12,7 +12,6 @@ from torch.nn.utils import parametrizations, parametrize, weight_norm
 
 from padding import SCHEMES, PartialConv2d, convert_padding, load_authors_checkpoint
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::padding.PaddingWarning")
 
 
