@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models import build_model
-from padding import MaskedModel, PartialConv2d, canvas, convert_padding
+from padding import MaskedModel, PaddingError, PartialConv2d, canvas, convert_padding
 
 
 @pytest.mark.parametrize("arch", ["vgg16_bn", "resnet50"])
@@ -136,6 +136,46 @@ def test_operations_without_a_rule_are_named():
     for function, name in cases:
         with pytest.raises(ValueError, match=rf"no rule for masks through {name}\(\)"):
             MaskedModel(Odd(function))(images, mask)
+
+
+def refusal(model, images=None):
+    images = torch.randn(1, 3, 5, 5) if images is None else images
+    mask = torch.ones(len(images), 1, *images.shape[2:], dtype=torch.bool)
+    with pytest.raises(PaddingError) as caught:
+        MaskedModel(model)(images, mask)
+    return str(caught.value)
+
+
+def test_a_refusal_is_one_line_that_names_the_layer():
+    class Multiplying(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = PartialConv2d(3, 3, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(x) * 2
+
+    class Branching(Multiplying):
+        def forward(self, x):
+            return self.conv(x) if x.sum() > 0 else -x
+
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 3, padding=1))
+    normed = nn.Sequential(nn.Sequential(conv))
+    reflecting = convert_padding(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1)), "reflect")
+    for model, expected in (
+        (normed, "layer 0.0: no rule for masks through ParametrizedConv2d(3, 3, kernel_size="),
+        (reflecting, "layer 0: no rule for masks through ReflectConv2d(3, 3, kernel_size=(3, 3)"),
+        (nn.Sequential(nn.Identity(), Multiplying()), "layer 1: no rule for masks through mul();"),
+        (Multiplying(), "Multiplying: no rule for masks through mul(); use a module of torch.nn"),
+        (
+            nn.Sequential(nn.Sequential(nn.ReLU(), nn.Sequential(Branching(), nn.ReLU()))),
+            "layer 0.1.0: torch.fx cannot follow its forward, so masks cannot (",
+        ),
+        (nn.Sequential(nn.Softmax(1)), "layer 0: no rule for masks through Softmax"),
+    ):
+        text = refusal(model)
+        assert text.startswith(expected)
+        assert "\n" not in text
 
 
 def test_weight_normed_convolutions_without_padding_take_masks():

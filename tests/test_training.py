@@ -213,20 +213,23 @@ def test_one_run_seed_gives_one_set_of_weights():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "world", "expected"),
+    ("overrides", "world", "steps", "expected"),
     [
-        ([], 8, []),
-        ([], 4, ["BN averages over 64 images a process (256 over 4), in the recipe over 32"]),
+        ([], 8, 5005, []),
+        ([], 8, 10, []),
+        ([], 8, 2, ["an epoch has only 2 steps of 256 images, and BN's running statistics"]),
+        ([], 4, 5005, ["BN averages over 64 images a process (256 over 4), in the recipe over 32"]),
         (
             ["data.global_batch_size=32"],
             1,
-            ["a global batch of 32 images at lr 0.1: the recipe's lr belongs to 256"],
+            40036,
+            ["a global batch of 32 images at lr 0.1: that lr belongs to 256 images a step"],
         ),
-        (["data.global_batch_size=192"], 8, ["a global batch of 192", "BN averages over 24"]),
+        (["data.global_batch_size=192"], 8, 6673, ["a global batch of 192", "BN averages over 24"]),
     ],
 )
-def test_departures_from_the_recipe_are_warned_of(overrides, world, expected):
-    found = recipe_warnings(load(ROOT / "configs/vgg16_bn.yaml", overrides), world)
+def test_departures_from_the_recipe_are_warned_of(overrides, world, steps, expected):
+    found = recipe_warnings(load(ROOT / "configs/vgg16_bn.yaml", overrides), world, steps)
     assert len(found) == len(expected)
     assert all(text in line for text, line in zip(expected, found, strict=True))
 

@@ -17,20 +17,36 @@ from configs.schema import Config
 from records.run_dir import RunDir, RunError, read_json, write_json
 from training.distributed import Process
 
+_BN_STEPS = 10  # with BN's momentum of 0.1, a step's share has decayed to 1/e after so many
 
-def recipe_warnings(config: Config, world: int) -> list[str]:
-    """Return what in this launch departs from the batch sizes that the recipe belongs to."""
+
+def recipe_warnings(config: Config, world: int, steps: int) -> list[str]:
+    """Return what in this launch departs from what the recipe's numbers belong to.
+
+    Args:
+        config: of the run.
+        world: number of processes.
+        steps: in an epoch.
+    """
     batch, recipe = config.data.global_batch_size, config.recipe
     warnings = []
     if batch != recipe.global_batch_size:
         warnings.append(
-            f"a global batch of {batch} images at lr {config.optim.lr:g}: the recipe's lr belongs "
-            f"to {recipe.global_batch_size} images a step (data.global_batch_size)"
+            f"a global batch of {batch} images at lr {config.optim.lr:g}: that lr belongs to "
+            f"{recipe.global_batch_size} images a step (recipe.global_batch_size; set it to the "
+            f"batch that you chose optim.lr for)"
         )
     if batch / world != recipe.bn_batch_size:
         warnings.append(
             f"BN averages over {batch / world:g} images a process ({batch} over {world}), in the "
-            f"recipe over {recipe.bn_batch_size}; accuracies may differ"
+            f"recipe over {recipe.bn_batch_size} (recipe.bn_batch_size); accuracies may differ"
+        )
+    if steps < _BN_STEPS:
+        warnings.append(
+            f"an epoch has only {steps} steps of {batch} images, and BN's running statistics "
+            f"average over about {_BN_STEPS}: validation lags behind training and may look like "
+            f"chance; lower data.global_batch_size, and optim.lr with it, as "
+            f"configs/own_images.yaml does"
         )
     return warnings
 
