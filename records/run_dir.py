@@ -117,7 +117,7 @@ class RunDir:
         """
         try:
             if self.config_file.is_file():
-                self.refuse_other_recipe(config)
+                self._refuse_other_recipe(config)
                 return
             if self.path.exists() and not self._holds_nothing():
                 raise RunError(
@@ -131,7 +131,7 @@ class RunDir:
             ) from None
         with self.lock():
             if self.config_file.is_file():  # another command was faster
-                self.refuse_other_recipe(config)
+                self._refuse_other_recipe(config)
             else:
                 write_atomically(self.config_file, dump(config).encode())
 
@@ -172,18 +172,17 @@ class RunDir:
                 remove_temporaries(self.evaluations)
                 yield
 
-    def refuse_other_recipe(self, config: Config) -> None:
-        """Compare `config` with the run's own.
-
-        Raises:
-            RunError: they differ in more than where and how fast.
-        """
+    def differences(self, config: Config) -> list[str]:
+        """Return in what `config` is another recipe than the run's own, key by key."""
         old, new = flat(self.config()), flat(config)
         changed = [key for key in new if key not in OPERATIONAL_KEYS and old[key] != new[key]]
+        return [f"{key} {old[key]} -> {new[key]}" for key in changed]
+
+    def _refuse_other_recipe(self, config: Config) -> None:
+        changed = self.differences(config)
         if changed:
-            listed = ", ".join(f"{key} {old[key]} -> {new[key]}" for key in changed)
             raise RunError(
-                f"{self.path}: holds a run of another recipe ({listed}); "
+                f"{self.path}: holds a run of another recipe ({', '.join(changed)}); "
                 f"give this one another run.name or run.root"
             )
 

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from configs.errors import UserError
+from configs.errors import UserError, flush_output
 
 T = TypeVar("T")
 
@@ -77,6 +77,9 @@ def command() -> Iterator[Process]:
             _leave()
         sys.exit(2)
     except KeyboardInterrupt:
+        sys.exit(1)
+    except BrokenPipeError:  # nobody reads what it says any more
+        flush_output()
         sys.exit(1)
     _leave()
 
