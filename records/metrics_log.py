@@ -56,7 +56,7 @@ def _check_counts(path: Path, row: Row) -> None:
         or not 0 <= correct <= count
         or count == 0
         or not isinstance(top1, int | float)
-        or abs(top1 - 100 * correct / count) > 1e-6
+        or not abs(top1 - 100 * correct / count) < 1e-6  # which no NaN is
     ):
         raise RunError(
             f"{path}: epoch {row['epoch']}: val_top1 {top1} is not {correct} of {count} images in "

@@ -9,6 +9,7 @@ from results.collect import Run
 
 _RECIPE = Path(__file__).resolve().parent.parent / "configs" / "imagenet.yaml"
 _IMAGENET_VAL = 50_000
+_CLASSES = 1_000
 
 # What moves a run's numbers; the rest of a configuration says where and how fast.
 _KEYS = (
@@ -26,7 +27,8 @@ def not_imagenet(runs: list[Run]) -> tuple[str, ...]:
     found = [f"evaluated on {', '.join(f'{n:,}' for n in sorted(sizes))} images"] if sizes else []
     if any(run.settings.get("data.backend") == "synthetic" for run in finished):
         found.append("trained on noise (data.backend synthetic)")
-    what = "NOT ImageNet" if found else "NOT ImageNet by the paper's recipe"
+    other_classes = any(run.settings["model.num_classes"] != _CLASSES for run in finished)
+    what = "NOT ImageNet" if found or other_classes else "NOT ImageNet by the paper's recipe"
     for key in _KEYS:
         papers = _recipe()[key]
         ours = {_text(run.settings.get(key)) for run in finished} - {_text(papers)}

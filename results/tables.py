@@ -159,7 +159,7 @@ def _evaluated(run: Run, padding: str) -> float:
             )
     correct, said = result.get("correct1"), result.get("top1")
     top1 = 100 * correct / result["count"] if type(correct) is int else None
-    if top1 is None or not isinstance(said, int | float) or abs(said - top1) > 1e-6:
+    if top1 is None or not isinstance(said, int | float) or not abs(said - top1) < 1e-6:
         raise RunError(
             f"{run.path}/eval/{padding}.json: top1 {said} is not {correct} of {result['count']} "
             f"images in percent; run evaluate.py {run.path} --padding {padding}"
