@@ -4,26 +4,30 @@
     torchrun --nproc-per-node=8 evaluate.py runs/* data.root=/imagenet
 
 Writes eval/<padding>.json (counts and accuracies) and eval/<padding>.npz (every image's prediction)
-into each run directory.
+into each run directory. What cannot be evaluated does not stop the rest; it is named at the end.
 """
 
 import argparse
-from functools import lru_cache
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from configs.errors import UserError
-from configs.load import load
 from configs.schema import OPERATIONAL_KEYS, Config, Data
 from data.build import build_loaders
 from data.interface import Loader
 from models import ImageSizeError, build_model, check_image_size
 from padding import SCHEMES, convert_padding
-from records.run_dir import RunDir, atomic_writer, write_json
-from training import checkpoint, distributed
-from training.distributed import Process, agree, gather_on_first
+from records.files import atomic_writer, write_json, writing
+from records.run_dir import RunDir
+from training import checkpoint, consensus, distributed
+from training.distributed import Process, SharedError, agree, gather_on_first, on_first
 from training.fit import prepare
 from training.precision import set_arithmetic
 from training.steps import Evaluation, evaluate
@@ -41,12 +45,32 @@ _OVERRIDABLE = sorted(
 )
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is to be evaluated of one run.
+
+    Attributes:
+        run: the run.
+        config: its configuration, with what was overridden.
+        which: 'best', 'last' or the path of a checkpoint.
+        paddings: to evaluate it under.
+    """
+
+    run: RunDir
+    config: Config
+    which: str
+    paddings: tuple[str, ...]
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        usage="%(prog)s RUN_DIR [RUN_DIR ...] [--padding SCHEME [SCHEME ...]] "
+        "[--checkpoint best|last|FILE] [key.sub=value ...]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("arguments", nargs="+", metavar="RUN_DIR | key.sub=value")
+    parser.add_argument("words", nargs="*", metavar="RUN_DIR | key.sub=value")
     parser.add_argument(
         "--padding",
         nargs="+",
@@ -55,68 +79,110 @@ def main() -> None:
         help=f"{', '.join(SCHEMES)} (default: the run's own, zero and partial)",
     )
     parser.add_argument(
-        "--checkpoint", default="best", help="best (default), last, or a file of the one run given"
+        "--checkpoint",
+        default="best",
+        metavar="best|last|FILE",
+        help="default: best; a file belongs to the one run given",
     )
     arguments = parser.parse_intermixed_args()
-    words = arguments.arguments + arguments.padding  # --padding takes all words that follow it
+    # --padding takes all words that follow it.
+    words = arguments.words + [word for word in arguments.padding if word not in SCHEMES]
     overrides = [word for word in words if "=" in word and not Path(word).exists()]
-    paddings = [word for word in arguments.padding if word not in overrides]
-    folders = [Path(word) for word in arguments.arguments if word not in overrides]
+    folders = [word for word in words if word not in overrides]
+    paddings = tuple(dict.fromkeys(word for word in arguments.padding if word in SCHEMES))
     with distributed.command() as process:
-        agree(lambda: _check_arguments(folders, paddings, arguments.checkpoint, overrides))
-        configs = agree(lambda: [_config(RunDir(folder), overrides) for folder in folders])
-        for folder, config in zip(folders, configs, strict=True):
-            run = RunDir(folder)
-            own = [config.model.padding, "zero", "partial"]
-            evaluate_run(
-                run, config, paddings or list(dict.fromkeys(own)), arguments.checkpoint, process
-            )
+        agree(lambda: _check_arguments(folders, arguments, overrides))
+        facts = {"RUN_DIR": folders, "--padding": paddings, "--checkpoint": arguments.checkpoint}
+        consensus.require_same(process, facts | consensus.code())
+        jobs, failures = [], []
+        for folder in folders:  # what can be known is known before hours of work
+            run = RunDir(Path(folder))
+            job, reasons = _plan(run, arguments.checkpoint, paddings, overrides, process)
+            jobs += [job] if job else []
+            failures += reasons
+        if process.is_first and jobs:
+            for failure in failures:
+                print(f"will be left out: {failure}", file=sys.stderr, flush=True)
+        for job in jobs:
+            failures += evaluate_run(job, process)
+        if failures:
+            heading = [f"{len(failures)} evaluations failed:"] if len(failures) > 1 else []
+            raise SharedError("\n  ".join(heading + failures))
 
 
-def evaluate_run(
-    run: RunDir, config: Config, paddings: list[str], which: str, process: Process
-) -> None:
-    """Evaluate one checkpoint of a run under each padding and write eval/.
+def evaluate_run(job: Job, process: Process) -> list[str]:
+    """Evaluate one run under each of its paddings and write eval/; return what failed and why.
 
-    Raises:
-        UserError: the checkpoint or the data are missing or damaged, or a padding does not fit.
+    All processes call this together, and all get the same answer.
     """
-    model_config = config.model
-    agree(lambda: _check_paddings(config, paddings))
-    channels_last = config.train.channels_last
-    loader, fingerprint = agree(
-        lambda: _val_loader(config.data, model_config.num_classes, process, channels_last)
-    )
-    set_arithmetic(config.train.precision, config.train.deterministic)
-    model = build_model(model_config.arch, model_config.padding, model_config.num_classes)
-    saved = agree(lambda: checkpoint.load(_checkpoint_file(run, which)))
-    agree(lambda: checkpoint.load_weights(model, saved))
+    run, config, channels_last = job.run, job.config, job.config.train.channels_last
+    try:
+        loader, fingerprint = agree(
+            lambda: _val_loader(config.data, config.model.num_classes, process, channels_last)
+        )
+        file = _checkpoint_file(run, job.which)
+        seen = {"the data set's fingerprint": fingerprint}
+        seen[str(file)] = agree(lambda: checkpoint.digest(file))
+        consensus.require_same(process, seen)
+        set_arithmetic(config.train.precision, config.train.deterministic)
+        model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
+        epoch = agree(lambda: _load(model, file)) - 1
+    except SharedError as error:
+        return [_failure(run, error)]
     prepare(model.to(process.device), channels_last, "off")
-    precision, epoch = config.train.precision, saved["epochs_done"] - 1
-    for padding in paddings:
-        result = evaluate(convert_padding(model, padding), loader, precision, loader.images)
-        parts = gather_on_first(process, (result.index, result.label, result.prediction))
+    failures = []
+    for padding in job.paddings:
+        facts = {"padding": padding, "checkpoint": job.which, "epoch": epoch}
+        facts |= {"precision": config.train.precision, "data_fingerprint": fingerprint}
+        try:
+            result = evaluate(
+                convert_padding(model, padding), loader, config.train.precision, loader.images
+            )
+            parts = gather_on_first(process, (result.index, result.label, result.prediction))
+            on_first(process, lambda: _write(run, facts, result, parts))  # noqa: B023
+        except SharedError as error:
+            failures.append(_failure(run, error, padding))
+            continue
         if process.is_first:
-            facts = {"padding": padding, "checkpoint": which, "epoch": epoch}
-            facts |= {"precision": precision, "data_fingerprint": fingerprint}
-            _write(run, facts, result, parts)
             top1, top5 = (100 * n / result.count for n in (result.correct1, result.correct5))
             print(
-                f"{run.path}: trained with {model_config.padding}, evaluated with {padding} "
-                f"({which}, epoch {epoch + 1}): top-1 {top1:.3f}, top-5 {top5:.3f}",
+                f"{run.path}: trained with {config.model.padding}, evaluated with {padding} "
+                f"({job.which}, epoch {epoch + 1}): top-1 {top1:.3f}, top-5 {top5:.3f}",
                 flush=True,
             )
+    return failures
+
+
+def _plan(
+    run: RunDir, which: str, paddings: tuple[str, ...], overrides: list[str], process: Process
+) -> tuple[Job | None, list[str]]:
+    """Return what can be evaluated of a run, and what cannot and why."""
+    try:
+        config = agree(lambda: run.config(overrides))
+        consensus.require_same(process, consensus.settings(config))
+        agree(lambda: checkpoint.require(_checkpoint_file(run, which)))
+        on_first(process, lambda: _check_place(run))
+    except SharedError as error:
+        return None, [_failure(run, error)]
+    possible, failures = [], []
+    for padding in paddings or dict.fromkeys([config.model.padding, "zero", "partial"]):
+        try:
+            _check_padding(config.model.arch, padding, config.data.image_size)
+            possible.append(padding)
+        except ImageSizeError as error:
+            failures.append(_failure(run, error, padding))
+    return (Job(run, config, which, tuple(possible)) if possible else None), failures
 
 
 def _check_arguments(
-    folders: list[Path], paddings: list[str], which: str, overrides: list[str]
+    folders: list[str], arguments: argparse.Namespace, overrides: list[str]
 ) -> None:
-    for padding in paddings:
-        if padding not in SCHEMES:
-            raise UserError(f"--padding {padding}: unknown; choose from {', '.join(SCHEMES)}")
+    for word in arguments.padding:
+        if word in folders and not Path(word).exists():
+            raise UserError(f"--padding {word}: unknown; choose from {', '.join(SCHEMES)}")
     if not folders:
         raise UserError("no run directory given")
-    if which not in ("best", "last") and len(folders) > 1:
+    if arguments.checkpoint not in ("best", "last") and len(folders) > 1:
         raise UserError("--checkpoint FILE belongs to one run; give one run directory")
     for override in overrides:
         if override.partition("=")[0] not in _OVERRIDABLE:
@@ -126,17 +192,17 @@ def _check_arguments(
             )
 
 
-def _config(run: RunDir, overrides: list[str]) -> Config:
-    run.config()  # says so when this is no run directory
-    return load(run.config_file, overrides)
+def _check_place(run: RunDir) -> None:
+    """Raise a RunError where results could not be written."""
+    place = run.evaluations if run.evaluations.exists() else run.path
+    with writing(place), tempfile.TemporaryFile(dir=place) as file:
+        file.write(bytes(1 << 16))
+        file.flush()
 
 
-def _check_paddings(config: Config, paddings: list[str]) -> None:
-    for padding in paddings:
-        try:
-            check_image_size(config.model.arch, padding, config.data.image_size)
-        except ImageSizeError as error:
-            raise UserError(str(error)) from None
+@cache  # the runs of a sweep share their networks
+def _check_padding(arch: str, padding: str, image_size: int) -> None:
+    check_image_size(arch, padding, image_size)
 
 
 @lru_cache(maxsize=1)  # runs of one sweep share their data: keep its index and worker processes
@@ -153,6 +219,20 @@ def _checkpoint_file(run: RunDir, which: str) -> Path:
     return run.checkpoints / names[which] if which in names else Path(which)
 
 
+def _load(model: nn.Module, file: Path) -> int:
+    """Load a checkpoint's weights and return its finished epochs."""
+    saved = checkpoint.load(file)
+    checkpoint.load_weights(model, saved)
+    return saved["epochs_done"]
+
+
+def _failure(run: RunDir, error: Exception, padding: str = "") -> str:
+    text = str(error)
+    if not padding and text.startswith(str(run.path)):
+        return text
+    return f"{run.path}{padding and f', {padding}'}: {text}"
+
+
 def _write(
     run: RunDir,
     facts: dict[str, Any],
@@ -162,10 +242,6 @@ def _write(
     index, label, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(index)
     assert (index[order] == np.arange(result.count)).all(), "an image was evaluated twice"
-    run.evaluations.mkdir(exist_ok=True)
-    file_name = facts["padding"]
-    with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
-        np.savez(file, index=index[order], label=label[order], prediction=prediction[order])
     numbers = {
         "top1": 100 * result.correct1 / result.count,
         "top5": 100 * result.correct5 / result.count,
@@ -173,7 +249,11 @@ def _write(
         "correct5": result.correct5,
         "count": result.count,
     }
-    write_json(run.evaluations / f"{file_name}.json", facts | numbers)
+    file_name = facts["padding"]
+    with run.lock_evaluations():
+        with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
+            np.savez(file, index=index[order], label=label[order], prediction=prediction[order])
+        write_json(run.evaluations / f"{file_name}.json", facts | numbers)
 
 
 if __name__ == "__main__":

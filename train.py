@@ -11,9 +11,8 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from torch.distributed.elastic.multiprocessing.errors import record
 
@@ -23,9 +22,11 @@ from configs.schema import Config
 from data.build import build_loaders
 from models import ImageSizeError, build_model, check_image_size
 from records import metrics_log
-from records.run_dir import RunDir, read_json, write_json
+from records.files import RunError, write_json
+from records.finished import finished_rows
+from records.run_dir import RunDir
 from records.summary import best, summarize
-from training import checkpoint, distributed
+from training import checkpoint, consensus, distributed
 from training.distributed import Process, agree, on_first
 from training.fit import fit
 from training.precision import set_arithmetic
@@ -56,6 +57,7 @@ def train(config: Config, process: Process) -> None:
         UserError: something the user can mend; no existing run was touched.
     """
     # Whatever can be wrong is looked at before the run directory is.
+    consensus.require_same(process, consensus.settings(config) | consensus.code())
     agree(lambda: _check_model(config))
     loaders = agree(
         lambda: build_loaders(
@@ -67,6 +69,7 @@ def train(config: Config, process: Process) -> None:
             config.train.channels_last,
         )
     )
+    consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
@@ -84,7 +87,7 @@ def train(config: Config, process: Process) -> None:
         finished = on_first(process, lambda: _open(run, config, stack))
         if finished:
             return
-        agree(lambda: _restore(state, run))
+        _restore(state, run, process)
         on_first(process, lambda: _announce(run, config, state, process, loaders.fingerprint))
         with _status(run, process):
             rows = fit(config, state, loaders.train, loaders.val, process, run)
@@ -102,19 +105,22 @@ def _check_model(config: Config) -> None:
 def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
     """Create or lock the run directory; tell whether there is nothing left to do."""
     run.open_for(config)
-    if run.is_finished():
-        print(f"{run.path}: finished already, {_result(run)}")
-        return True
-    stack.enter_context(run.lock())
-    return False
+    if not run.is_finished():
+        stack.enter_context(run.lock())
+    if not run.is_finished():  # another command may have been about to finish it
+        return False
+    print(f"{run.path}: finished already, {_result(finished_rows(run, config.train.epochs))}")
+    return True
 
 
-def _restore(state: TrainState, run: RunDir) -> None:
+def _restore(state: TrainState, run: RunDir, process: Process) -> None:
+    """Go on from last.pt, if there is one: the same on every process, or on none."""
     file = run.checkpoints / checkpoint.LAST
-    if file.exists():
-        saved = checkpoint.load(file, state.state_dict().keys())
-        checkpoint.load_weights(state.model, saved)
-        state.load_state_dict(saved)
+    seen = agree(lambda: f"sha256 {checkpoint.digest(file)[:16]}" if file.exists() else "missing")
+    remedy = "run.root must be a folder that all nodes share"
+    consensus.require_same(process, {str(file): seen}, remedy)
+    if seen != "missing":
+        agree(lambda: checkpoint.restore(file, state))
 
 
 def _announce(
@@ -140,8 +146,7 @@ def _announce(
 @contextmanager
 def _status(run: RunDir, process: Process) -> Iterator[None]:
     """Keep status.json true, however the block ends."""
-    if process.is_first:
-        run.set_status("running")
+    on_first(process, lambda: run.set_status("running"))
     try:
         try:
             yield
@@ -149,7 +154,8 @@ def _status(run: RunDir, process: Process) -> Iterator[None]:
             if isinstance(error.__context__, KeyboardInterrupt):
                 # torch.save, broken off, raises an error of its own.
                 raise KeyboardInterrupt from error
-            run.end("failed", f"{type(error).__name__}: {error}")
+            with suppress(RunError):  # a full disk, and why the run failed is more to the point
+                run.end("failed", f"{type(error).__name__}: {error}")
             raise
     except KeyboardInterrupt:
         if process.is_first and run.end("interrupted"):
@@ -160,11 +166,11 @@ def _status(run: RunDir, process: Process) -> Iterator[None]:
 def _finish(run: RunDir, rows: list[metrics_log.Row]) -> None:
     write_json(run.summary_file, summarize(rows))
     run.set_status("finished")
-    print(f"{run.path}: finished, {_result(run)}")
+    print(f"{run.path}: finished, {_result(rows)}")
 
 
-def _result(run: RunDir) -> str:
-    summary: dict[str, Any] = read_json(run.summary_file)
+def _result(rows: list[metrics_log.Row]) -> str:
+    summary = summarize(rows)
     return (
         f"best {summary['best']['val_top1']:.3f}, last5_avg {summary['last5_avg']:.3f} (top-1 in %)"
     )

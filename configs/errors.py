@@ -1,5 +1,6 @@
 """Mistakes of the user's: the exception that stands for them, and how a command shows them."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -9,9 +10,28 @@ class UserError(ValueError):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command; show a UserError as its text alone and exit with code 2."""
+    """Run a command; show a UserError as its text alone and exit with code 2.
+
+    It ends quietly when nobody reads its output any more (`| head`).
+    """
+    code: int | str | None = None
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    except SystemExit as end:
+        code = end.code
+    except BrokenPipeError:
+        pass
+    flush_output()
+    if code:
+        sys.exit(code)
+
+
+def flush_output() -> None:
+    """Write out what was printed; where nobody reads it, the interpreter need not say so."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

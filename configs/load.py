@@ -19,20 +19,48 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: names every problem at once, each with file, line, key and the nearest key.
     """
-    problems: list[str] = []
-    entries = _with_bases(Path(path), ())
-    for argument in overrides:
-        try:
-            key, entry = parse_override(argument)
-            entries[key] = entry
-        except ConfigError as error:
-            problems.append(str(error))
-    return _validate(entries, Path(path), problems)
+    return _resolve(_with_bases(Path(path), ()), Path(path), overrides)
+
+
+# What a key that is younger than the first run directories meant before it was written down: by the
+# age of the key. Only recorded runs are read with it; people write every key.
+MEANING_BEFORE: dict[str, Any] = {"data.exclude": None, "data.decode": "cpu"}
+
+
+def load_recorded(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the configuration that a run directory holds, as `load`, whatever its age.
+
+    Raises:
+        ConfigError: as of `load`; or the run has settings that this version does not know.
+    """
+    entries = _recorded(path)
+    unknown = [key for key in entries if key not in known_keys()]
+    if unknown:
+        raise ConfigError(
+            [
+                f"{path}: recorded by another version, with settings unknown to this one "
+                f"({', '.join(unknown)}); use that version"
+            ]
+        )
+    return _resolve(entries, path, overrides)
+
+
+def recorded_settings(path: Path) -> dict[str, Any]:
+    """Return what a run directory's config.yaml says, as `{dotted key: value}`.
+
+    Nothing is checked, so that networks and paddings of any version can be tabulated.
+    """
+    return {key: entry.value for key, entry in _recorded(path).items()}
 
 
 def dump(config: Config) -> str:
     """Return the YAML text that `load` turns into the same Config again."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def default_name(config: Config) -> str:
+    """Return the name of a run that was given none."""
+    return f"{config.model.arch}_{config.model.padding}_seed{config.seed}"
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -64,6 +92,22 @@ def unknown_key(key: str, valid: Sequence[str]) -> str:
     if key in sections - {""}:
         return f"{key}: is a section; write its keys below it"
     return f"{key}: unknown key; did you mean '{nearest[0]}'?"
+
+
+def _resolve(entries: dict[str, Entry], path: Path, overrides: Sequence[str]) -> Config:
+    problems: list[str] = []
+    for argument in overrides:
+        try:
+            key, entry = parse_override(argument)
+            entries[key] = entry
+        except ConfigError as error:
+            problems.append(str(error))
+    return _validate(entries, path, problems)
+
+
+def _recorded(path: Path) -> dict[str, Entry]:
+    before = {key: Entry(value, f"{path} (before {key})") for key, value in MEANING_BEFORE.items()}
+    return before | read(path)
 
 
 def _with_bases(path: Path, below: tuple[Path, ...]) -> dict[str, Entry]:
@@ -103,7 +147,7 @@ def _validate(entries: dict[str, Entry], path: Path, problems: list[str]) -> Con
         )
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
-    name = config.run.name or f"{config.model.arch}_{config.model.padding}_seed{config.seed}"
+    name = config.run.name or default_name(config)
     return config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
 
 

@@ -1,19 +1,23 @@
 """A sweep file as runs: every configuration with every point of the grid."""
 
+import hashlib
 import itertools
 import json
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.load import known_keys, load, unknown_key
+from configs.load import default_name, flat, known_keys, load, unknown_key
 from configs.schema import Config
-from configs.yaml_source import ConfigError, Entry, read
+from configs.yaml_source import ConfigError, Entry, parse_override, read
 from records.run_dir import RunDir
 
 _TRAIN = Path(__file__).resolve().parent.parent / "train.py"
+_NAMED = ("model.arch", "model.padding", "seed")  # what every default name holds
 _KEYS = ("configs", "grid", "nproc_per_node")
 
 
@@ -54,9 +58,7 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     for name in entries["configs"].value:
         for values in itertools.product(*(entry.value for entry in grid.values())):
             chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(grid, values, strict=True)]
-            file = path.parent / name
-            config = load(file, [*chosen, *overrides])
-            runs.append(PlannedRun(file, (*chosen, *overrides), config))
+            runs.append(_plan(path.parent / name, [*chosen, *overrides], list(grid)))
     directories = [run.directory.path for run in runs]
     if len(set(directories)) < len(directories):
         twice = next(path for path in directories if directories.count(path) > 1)
@@ -64,8 +66,40 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     return runs, entries["nproc_per_node"].value
 
 
+def _plan(file: Path, overrides: list[str], varied: list[str]) -> PlannedRun:
+    """Return a run whose name, unless it is given one, tells all that varies in the sweep."""
+    config = load(file, overrides)
+    others = [key for key in varied if key not in _NAMED and not key.startswith("run.")]
+    if others and config.run.name == default_name(config):
+        values = flat(config)
+        leaves = [key.rpartition(".")[2] for key in others]
+        parts = [
+            f"_{key.replace('.', '-') if leaves.count(leaf) > 1 else leaf}={_word(values[key])}"
+            for key, leaf in zip(others, leaves, strict=True)
+        ]
+        overrides = [*overrides, f"run.name={config.run.name}{''.join(parts)}"]
+        config = load(file, overrides)
+    return PlannedRun(file, tuple(overrides), config)
+
+
+def _word(value: Any) -> str:
+    """Return a value as part of a file's name; what must be changed for that gets a digest."""
+    if isinstance(value, tuple):
+        return "-".join(map(_word, value)) or "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    word = re.sub(r"[^A-Za-z0-9._+-]+", "-", text)[-40:]
+    return word if word == text else f"{word}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
 def _as_yaml(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return the value as an override that train.py reads as this very value."""
+    plain = [value] if isinstance(value, str) else []
+    quoted = json.dumps(value)  # JSON is YAML, but for some letters of both ways to write them
+    for text in (*plain, json.dumps(value, ensure_ascii=False), quoted):
+        with suppress(ConfigError):
+            if parse_override(f"key={text}")[1].value == value:
+                return text
+    return quoted
 
 
 def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) -> None:

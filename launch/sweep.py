@@ -17,8 +17,7 @@ from pathlib import Path
 
 from configs.errors import UserError, run_command
 from launch.expand import PlannedRun, expand
-from records import metrics_log
-from records.run_dir import RunDir, read_json
+from launch.standing import standing
 
 
 class _Terminated(Exception):
@@ -35,12 +34,10 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
     Exits with code 1 when some did not finish; the others were done all the same.
 
     Raises:
-        UserError: the images are missing; nothing was started.
+        UserError: the images are missing, or another recipe's runs are in the place of these;
+            nothing was started.
     """
-    missing = [run.config.data for run in runs if not run.directory.is_finished()]
-    for root in {data.root for data in missing if data.backend != "synthetic"}:
-        if not all(os.path.isdir(Path(root) / split) for split in ("train", "val")):
-            raise UserError(f"{root}: has no train/ and val/; set data.root to your image folder")
+    _check_places(runs)
     signal.signal(signal.SIGTERM, _raise_terminated)
     # A shell's background job begins with SIGINT ignored. torchrun heeds it all the same, and its
     # end must not be taken for a reason to start the next run.
@@ -48,49 +45,86 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
     # Without a number torchrun sets one thread a process, and says so at length.
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     environment = {"OMP_NUM_THREADS": threads} | os.environ
-    unfinished = []
     for number, run in enumerate(runs, start=1):
         title = f"[{number}/{len(runs)}] {run.directory.path}"
-        if run.directory.is_finished():
+        state = standing(run).state
+        if state == "finished":
             print(f"{title}: finished already", flush=True)
-            continue
-        print(title, flush=True)
-        process = subprocess.Popen(run.command(processes), env=environment)
-        try:
-            process.wait()
-        except (KeyboardInterrupt, _Terminated) as stop:
-            print("stopping: waiting for the run to end", file=sys.stderr, flush=True)
-            if isinstance(stop, _Terminated):
-                process.terminate()  # Ctrl-C reaches torchrun by itself
-            process.wait()
-            print("stopped; the same command goes on where it was", file=sys.stderr)
-            sys.exit(1)
-        if not run.directory.is_finished():
-            unfinished.append(f"{run.directory.path} ({_state(run.directory)})")
-    if unfinished:
-        print(f"{len(unfinished)} runs did not finish: {', '.join(unfinished)}", file=sys.stderr)
+        elif state == "running":
+            print(f"{title}: another command is training it", flush=True)
+        else:
+            print(title, flush=True)
+            _do(run.command(processes), environment)
+    _conclude(runs)
+
+
+def _check_places(runs: list[PlannedRun]) -> None:
+    """Find what is wrong for a whole sweep before any of it begins."""
+    found = [(run, standing(run)) for run in runs]
+    others = [
+        f"{run.directory.path} ({known.reason})"
+        for run, known in found
+        if known.state == "another recipe"
+    ]
+    if others:
+        raise UserError(
+            f"runs of another recipe are in the place of {len(others)} of this sweep's; "
+            f"give it another run.root: {'; '.join(others)}"
+        )
+    missing = [run.config.data for run, known in found if known.state != "finished"]
+    for root in {data.root for data in missing if data.backend != "synthetic"}:
+        folders = (Path(root) / split for split in ("train", "val"))
+        if not (Path(root) / "shards.json").is_file() and not all(map(os.path.isdir, folders)):
+            raise UserError(
+                f"{root}: has no train/ and val/; set data.root to your image folder or shards"
+            )
+
+
+def _do(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command to its end; exit when told to stop."""
+    process = subprocess.Popen(command, env=environment)
+    try:
+        process.wait()
+    except (KeyboardInterrupt, _Terminated) as stop:
+        print("stopping: waiting for the run to end", file=sys.stderr, flush=True)
+        if isinstance(stop, _Terminated):
+            process.terminate()  # Ctrl-C reaches torchrun by itself
+        process.wait()
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(1)
+
+
+def _conclude(runs: list[PlannedRun]) -> None:
+    """Say what is not finished, whoever did the rest; exit with 1 where somebody has to look."""
+    left = [(run, standing(run)) for run in runs]
+    # Another sweep's, which will finish it or say so itself.
+    elsewhere = [str(run.directory.path) for run, known in left if known.state == "running"]
+    if elsewhere:
+        print(f"{len(elsewhere)} runs are trained by another command: {', '.join(elsewhere)}")
+    failed = [
+        f"{run.directory.path} ({known})"
+        for run, known in left
+        if known.state not in ("finished", "running")
+    ]
+    if failed:
+        print(f"{len(failed)} runs did not finish: {', '.join(failed)}", file=sys.stderr)
         sys.exit(1)
 
 
 def show_status(runs: list[PlannedRun]) -> None:
     """Print one line a run, and how many are finished."""
+    finished = 0
     for run in runs:
-        epochs = len(metrics_log.read(run.directory.metrics_file))
-        result = ""
-        if run.directory.is_finished():
-            summary = read_json(run.directory.summary_file)
-            result = f"best {summary['best']['val_top1']:.3f}"
-            result += f"  last5_avg {summary['last5_avg']:.3f}"
-        progress = f"{epochs}/{run.config.train.epochs} epochs"
-        print(f"{run.directory.path}  {_state(run.directory)}  {progress}  {result}".rstrip())
-    finished = sum(run.directory.is_finished() for run in runs)
+        known = standing(run)
+        progress = f"{known.epochs}/{run.config.train.epochs} epochs"
+        if known.state == "finished":
+            finished += 1
+            print(f"{run.directory.path}  finished  {progress}  {known.reason}")
+        elif known.state == "another recipe":
+            print(f"{run.directory.path}  {known}")
+        else:
+            print(f"{run.directory.path}  {known}  {progress}")
     print(f"{finished} of {len(runs)} runs finished")
-
-
-def _state(directory: RunDir) -> str:
-    status = directory.status()
-    reason = f": {status['reason']}" if status.get("reason") else ""
-    return status.get("status", "not started") + reason
 
 
 def main() -> None:
@@ -119,7 +153,10 @@ def main() -> None:
         for run in runs:
             print(shlex.join(run.command(processes)))
     else:
-        run_here(runs, processes)
+        try:
+            run_here(runs, processes)
+        except BrokenPipeError:  # quietly, but it is not done
+            sys.exit(1)
 
 
 if __name__ == "__main__":

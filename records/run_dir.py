@@ -1,23 +1,26 @@
 """The layout of a run directory and its status."""
 
 import fcntl
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, Literal
 
-from configs.errors import UserError
-from configs.load import dump, flat, load
+from configs.load import dump, flat, load_recorded
 from configs.schema import OPERATIONAL_KEYS, Config
+from records.files import (
+    RunError,
+    is_temporary,
+    read_json,
+    remove_temporaries,
+    write_atomically,
+    write_json,
+    writing,
+)
 
 Status = Literal["running", "interrupted", "failed", "finished"]
-
-
-class RunError(UserError):
-    """A run directory cannot be used for what was asked."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,32 @@ class RunDir:
         """<padding>.json and <padding>.npz of evaluate.py."""
         return self.path / "eval"
 
-    def config(self) -> Config:
-        """Return the run's configuration.
+    def config(self, overrides: Sequence[str] = ()) -> Config:
+        """Return the run's configuration under `overrides` (`key.sub=value`).
 
         Raises:
-            RunError: this is no run directory.
+            UserError: this is no run directory, or one of a version with other settings.
         """
         if not self.config_file.is_file():
             raise RunError(f"{self.path}: not a run directory (it has no config.yaml)")
-        return load(self.config_file)
+        return load_recorded(self.config_file, overrides)
 
     def status(self) -> dict[str, Any]:
         """Return status.json: `status`, and `reason` where there is one; {} before the start."""
         file = self.path / "status.json"
         return read_json(file) if file.is_file() else {}
+
+    def state(self) -> dict[str, Any]:
+        """Return `status` as it is now: a killed process could not say that it ended."""
+        status, held = self.status(), self._is_locked()
+        if status.get("status") == "finished":
+            lost = {"status": "interrupted", "reason": "summary.json is missing"}
+            return status if self.summary_file.is_file() else lost
+        if held:
+            return {"status": "running"}
+        if status.get("status") == "running" and held is not None:
+            return {"status": "interrupted", "reason": "its process is gone"}
+        return status
 
     def set_status(self, status: Status, reason: str = "") -> None:
         """Write status.json."""
@@ -94,83 +109,112 @@ class RunDir:
     def open_for(self, config: Config) -> None:
         """Create the directory for `config`, or accept it as that run's own.
 
+        config.yaml is what makes a run directory, so it comes last; a start that ended before is
+        begun again.
+
         Raises:
             RunError: it holds a run of another recipe, or something else; nothing is touched.
         """
-        if self.config_file.is_file():
-            self._refuse_other_recipe(config)
-            return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunError(
-                f"{self.path}: exists and is not a run directory; move it away or give run.name=..."
-            )
         try:
-            self.checkpoints.mkdir(parents=True)
+            if self.config_file.is_file():
+                self._refuse_other_recipe(config)
+                return
+            if self.path.exists() and not self._holds_nothing():
+                raise RunError(
+                    f"{self.path}: exists and is not a run directory; move it away or give "
+                    f"run.name=..."
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot create it ({error.strerror}); choose another run.root"
             ) from None
-        write_atomically(self.config_file, dump(config).encode())
+        with self.lock():
+            if self.config_file.is_file():  # another command was faster
+                self._refuse_other_recipe(config)
+            else:
+                write_atomically(self.config_file, dump(config).encode())
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the run for one training command; the lock ends with the process.
 
+        What killed commands left half written is removed.
+
         Raises:
             RunError: another command is training here.
         """
-        with open(self.path / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(
-                    f"{self.path}: another command is training this run; wait for it or stop it"
-                ) from None
+        with ExitStack() as stack:
+            with writing(self.path):
+                file = stack.enter_context(open(self.path / ".lock", "a"))
+                if not _locked(file):
+                    raise RunError(
+                        f"{self.path}: another command is training this run; wait for it or stop it"
+                    )
+                self.checkpoints.mkdir(exist_ok=True)
+            for folder in (self.path, self.checkpoints):
+                remove_temporaries(folder)
             yield
 
-    def _refuse_other_recipe(self, config: Config) -> None:
+    @contextmanager
+    def lock_evaluations(self) -> Iterator[None]:
+        """Hold eval/ while results are written there, one command after the other.
+
+        What killed commands left half written is removed.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with writing(self.evaluations):
+            self.evaluations.mkdir(exist_ok=True)
+            with open(self.evaluations / ".lock", "a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                remove_temporaries(self.evaluations)
+                yield
+
+    def differences(self, config: Config) -> list[str]:
+        """Return in what `config` is another recipe than the run's own, key by key."""
         old, new = flat(self.config()), flat(config)
         changed = [key for key in new if key not in OPERATIONAL_KEYS and old[key] != new[key]]
+        return [f"{key} {old[key]} -> {new[key]}" for key in changed]
+
+    def _refuse_other_recipe(self, config: Config) -> None:
+        changed = self.differences(config)
         if changed:
-            listed = ", ".join(f"{key} {old[key]} -> {new[key]}" for key in changed)
             raise RunError(
-                f"{self.path}: holds a run of another recipe ({listed}); "
+                f"{self.path}: holds a run of another recipe ({', '.join(changed)}); "
                 f"give this one another run.name or run.root"
             )
 
+    def _holds_nothing(self) -> bool:
+        """Tell whether the directory is empty but for what a start that was broken off leaves."""
+        if not self.path.is_dir():
+            return False
+        rest = [p for p in self.path.iterdir() if p.name != ".lock" and not is_temporary(p)]
+        if rest == [self.checkpoints] and self.checkpoints.is_dir():
+            return not any(self.checkpoints.iterdir())
+        return not rest
 
-@contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that replaces `path` when the block ends well; nobody ever meets half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`."""
-    with atomic_writer(path) as file:
-        file.write(content)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    def _is_locked(self) -> bool | None:
+        """Tell whether a training command holds the run, on any machine; None: nobody can say."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        except OSError:  # no right to look, or a file system without locks
+            return None
+        return False
 
 
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises:
-        RunError: it is unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: not readable JSON ({error}); restore or delete it") from None
+def _locked(file: IO[str]) -> bool:
+    """Lock `file`, which somebody who asks how the run stands may hold for a moment."""
+    for _ in range(5):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.1)
+    return False

@@ -7,7 +7,7 @@ from records.metrics_log import Row
 
 def best(rows: list[Row]) -> Row:
     """Return the row of the highest val_top1, the earliest of equals (Table 2)."""
-    return max(rows, key=lambda row: row["val_top1"])
+    return max(rows, key=lambda row: row["val_correct1"] / row["val_count"])
 
 
 def last5_avg(rows: list[Row]) -> float:
@@ -27,5 +27,5 @@ def summarize(rows: list[Row]) -> dict[str, Any]:
         "best": {"epoch": top["epoch"], "val_top1": top["val_top1"]},
         "last5_avg": last5_avg(rows),
         "epochs": len(rows),
-        "seconds": sum(row["seconds"] for row in rows),
+        "seconds": sum(row.get("seconds", 0.0) for row in rows),
     }

@@ -48,14 +48,14 @@ def _tables(arguments: argparse.Namespace) -> None:
             cross_table(runs, seeds),
         ]
     texts = {table.name: render(table, arguments.format) for table in made}
-    print("\n".join(texts.values()))
-    if arguments.out:
+    if arguments.out:  # first: whoever reads what is printed may stop early
         try:
             arguments.out.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
                 (arguments.out / (name + SUFFIXES[arguments.format])).write_text(text)
         except OSError as error:
             raise UserError(f"{arguments.out}: cannot write there ({error.strerror})") from None
+    print("\n".join(texts.values()))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.load import flat
-from configs.schema import OPERATIONAL_KEYS, Config
-from records import metrics_log, summary
-from records.run_dir import RunDir, RunError, read_json
+from configs.load import recorded_settings
+from configs.schema import OPERATIONAL_KEYS
+from records import summary
+from records.files import RunError, read_json
+from records.finished import finished_rows
+from records.run_dir import RunDir
 from results import printed
 
 # What may differ between the runs of one network: the variables of the study.
 _STUDIED = {"model.arch", "model.padding", "seed"}
+# What a table needs to know of a run, and of which type.
+_NEEDED = {
+    **{"model.arch": str, "model.padding": str, "model.num_classes": int},
+    **{"seed": int, "train.epochs": int, "train.precision": str},
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class Run:
 
     Attributes:
         path: the directory.
-        config: what the run is.
+        settings: what the run is, `{dotted key: value}`; networks and paddings that this version
+            does not train are tabulated all the same.
         finished: whether its numbers count.
         best, last5_avg: top-1 in percent, None until finished (Tables 2 and 3).
         best_epoch: of `best`, counted from 0.
@@ -30,7 +38,7 @@ class Run:
     """
 
     path: Path
-    config: Config
+    settings: dict[str, Any]
     finished: bool
     fingerprint: str | None
     evaluations: dict[str, dict[str, Any]]
@@ -38,6 +46,21 @@ class Run:
     best_epoch: int | None = None
     last5_avg: float | None = None
     val_count: int | None = None
+
+    @property
+    def arch(self) -> str:
+        """The network."""
+        return self.settings["model.arch"]
+
+    @property
+    def padding(self) -> str:
+        """The padding that it was trained with."""
+        return self.settings["model.padding"]
+
+    @property
+    def seed(self) -> int:
+        """What tells the runs of a row apart."""
+        return self.settings["seed"]
 
 
 def has_runs(root: Path) -> bool:
@@ -58,48 +81,67 @@ def collect(root: Path) -> list[Run]:
     first_of: dict[str, Run] = {}
     seen: dict[tuple, Run] = {}
     for run in runs:
-        model = run.config.model
-        other = seen.setdefault((model.arch, model.padding, run.config.seed), run)
+        other = seen.setdefault((run.arch, run.padding, run.seed), run)
         if other is not run:
             raise RunError(
                 f"{other.path} and {run.path}: the same network, padding and seed twice; "
                 f"move one of them out of {root}"
             )
-        _refuse_other_recipe(first_of.setdefault(model.arch, run), run)
-    return sorted(runs, key=lambda run: run.config.seed)
+        _refuse_other_recipe(first_of.setdefault(run.arch, run), run)
+    return sorted(runs, key=lambda run: run.seed)
 
 
 def _read(run: RunDir) -> Run:
-    config, finished = run.config(), run.is_finished()
+    settings, finished = _settings(run.config_file), run.is_finished()
     environment = run.environment_file
     fingerprint = read_json(environment)["data_fingerprint"] if environment.is_file() else None
-    files = (run.evaluations / f"{padding}.json" for padding in printed.PADDINGS)
-    evaluations = {file.stem: read_json(file) for file in files if file.is_file()}
+    evaluations = _evaluations(run.evaluations)
     if not finished:
-        return Run(run.path, config, finished, fingerprint, evaluations)
+        return Run(run.path, settings, finished, fingerprint, evaluations)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
-    rows = metrics_log.read(run.metrics_file)
-    if not rows:
-        raise RunError(f"{run.metrics_file}: missing, though the run is finished; restore it")
+    rows = finished_rows(run, settings["train.epochs"])
     top = summary.best(rows)
     return Run(
         path=run.path,
-        config=config,
+        settings=settings,
         finished=finished,
         fingerprint=fingerprint,
         evaluations=evaluations,
-        best=top["val_top1"],
+        best=100 * top["val_correct1"] / top["val_count"],
         best_epoch=top["epoch"],
         last5_avg=summary.last5_avg(rows),
         val_count=top["val_count"],
     )
 
 
+def _settings(file: Path) -> dict[str, Any]:
+    settings = recorded_settings(file)
+    for key, kind in _NEEDED.items():
+        if type(settings.get(key)) is not kind:
+            raise RunError(f"{file}: {key} is missing or damaged; restore the file")
+    return settings
+
+
+def _evaluations(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what evaluate.py wrote; files of other names may lie beside it."""
+    evaluations = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            content = read_json(file)
+        except RunError:
+            if file.stem in printed.PADDINGS:
+                raise
+            continue
+        if file.stem in printed.PADDINGS or content.get("padding") == file.stem:
+            evaluations[file.stem] = content
+    return evaluations
+
+
 def _refuse_other_recipe(one: Run, other: Run) -> None:
     left, right = _recipe(one), _recipe(other)
-    changed = [key for key in left if left[key] != right[key]]
+    changed = [key for key in left | right if left.get(key) != right.get(key)]
     if changed:
-        listed = ", ".join(f"{key}: {left[key]} and {right[key]}" for key in changed)
+        listed = ", ".join(f"{key}: {left.get(key)} and {right.get(key)}" for key in changed)
         raise RunError(
             f"{one.path} and {other.path}: different recipes ({listed}); "
             f"a table compares paddings under one recipe: keep the studies in separate folders"
@@ -108,5 +150,5 @@ def _refuse_other_recipe(one: Run, other: Run) -> None:
 
 def _recipe(run: Run) -> dict[str, Any]:
     ignored = OPERATIONAL_KEYS | _STUDIED
-    recipe = {key: value for key, value in flat(run.config).items() if key not in ignored}
+    recipe = {key: value for key, value in run.settings.items() if key not in ignored}
     return recipe | {"data set": run.fingerprint}

@@ -22,9 +22,18 @@ PADDINGS = tuple(_PADDING)
 def network(arch: str, padding: str) -> str:
     """Return the paper's name of a network, for example 'vgg16BN_ref'.
 
-    A padding that is not the paper's, as benchmarks have, keeps its own name.
+    A network or padding that is not the paper's keeps its own name.
     """
-    return f"{_ARCH[arch]}_{_PADDING.get(padding, padding)}"
+    return f"{_ARCH.get(arch, arch)}_{_PADDING.get(padding, padding)}"
+
+
+def place(arch: str, padding: str) -> tuple[int, str, int, str]:
+    """Return what sorts networks: the paper's in the order of its rows, then others by name."""
+    return (*_place(arch, ARCHITECTURES), *_place(padding, PADDINGS))
+
+
+def _place(name: str, known: tuple[str, ...]) -> tuple[int, str]:
+    return (known.index(name), "") if name in known else (len(known), name)
 
 
 def table(number: int) -> list[dict[str, str]]:

@@ -9,9 +9,9 @@ from typing import Literal
 from records.run_dir import RunError
 from results import printed
 from results.collect import Run
+from results.departures import not_imagenet
 
 StdevFormula = Literal["sample", "paper"]
-_IMAGENET_VAL = 50_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def accuracy_table(
     paper = {row["Network"]: row for row in printed.table(number)}
     official = ("PT_official",) if measure == "best" else ()
     numbers = {
-        key: {run.config.seed: getattr(run, measure) for run in group if run.finished}
+        key: {run.seed: getattr(run, measure) for run in group if run.finished}
         for key, group in _groups(runs).items()
     }
     places = _places(runs, seeds)
@@ -69,7 +69,8 @@ def accuracy_table(
             "-" if padding == "zero" else _diff(values, base, seeds),
             _cell(stdev(list(values.values()), padding, formula), mark),
         ]
-        theirs = [paper[name][column] for column in ("average", "diff", "stdev", *official)]
+        printed_row = paper.get(name, {})
+        theirs = [printed_row.get(c, "") for c in ("average", "diff", "stdev", *official)]
         rows.append((name, *(_cell(values.get(seed)) for seed in places), *ours, *theirs))
     return Table(
         name=f"table_{number}_{measure}",
@@ -82,7 +83,7 @@ def accuracy_table(
             *("paper average", "paper diff", "paper stdev", *official),
         ),
         rows=tuple(rows),
-        notes=_notes(runs, len(rows), len(paper), formula),
+        notes=_notes(runs, len(paper.keys() - {row[0] for row in rows}), len(paper), formula),
     )
 
 
@@ -96,7 +97,7 @@ def cross_table(runs: list[Run], seeds: int) -> Table:
     evaluated = [run for run in runs if run.finished and run.evaluations]
     cells = {
         (arch, trained, used): {
-            run.config.seed: _evaluated(run, used) for run in group if used in run.evaluations
+            run.seed: _evaluated(run, used) for run in group if used in run.evaluations
         }
         for (arch, trained), group in _groups(evaluated).items()
         for used in _in_order(trained, {name for run in group for name in run.evaluations})
@@ -121,27 +122,23 @@ def cross_table(runs: list[Run], seeds: int) -> Table:
             *("average", "diff", "paper average", "paper diff"),
         ),
         rows=tuple(rows),
-        notes=_not_imagenet(runs)
+        notes=(*not_imagenet(runs), *_unfinished(runs))
         if rows
         else ("No evaluations yet: run evaluate.py on the run directories.",),
     )
 
 
 def _groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
-    """Return the runs by network and padding, in the paper's order of rows."""
+    """Return the runs by network and padding, in the paper's order of rows, then others."""
     groups: dict[tuple[str, str], list[Run]] = {}
-    for arch in printed.ARCHITECTURES:
-        for padding in printed.PADDINGS:
-            model = (arch, padding)
-            group = [r for r in runs if (r.config.model.arch, r.config.model.padding) == model]
-            if group:
-                groups[model] = group
+    for run in sorted(runs, key=lambda run: (printed.place(run.arch, run.padding), run.seed)):
+        groups.setdefault((run.arch, run.padding), []).append(run)
     return groups
 
 
 def _places(runs: list[Run], seeds: int) -> list[int | None]:
     """Return the seed of each column: the same seed stands in the same column of every row."""
-    known = sorted({run.config.seed for run in runs})
+    known = sorted({run.seed for run in runs})
     return known + [None] * (seeds - len(known))
 
 
@@ -150,7 +147,7 @@ def _evaluated(run: Run, padding: str) -> float:
     expected = {
         "checkpoint": "best",
         "epoch": run.best_epoch,
-        "precision": run.config.train.precision,
+        "precision": run.settings["train.precision"],
         "data_fingerprint": run.fingerprint,
         "count": run.val_count,
     }
@@ -160,12 +157,19 @@ def _evaluated(run: Run, padding: str) -> float:
                 f"{run.path}/eval/{padding}.json: {key} is {result.get(key)}, the run's is {value};"
                 f" run evaluate.py {run.path} --padding {padding}"
             )
-    return result["top1"]
+    correct, said = result.get("correct1"), result.get("top1")
+    top1 = 100 * correct / result["count"] if type(correct) is int else None
+    if top1 is None or not isinstance(said, int | float) or not abs(said - top1) < 1e-6:
+        raise RunError(
+            f"{run.path}/eval/{padding}.json: top1 {said} is not {correct} of {result['count']} "
+            f"images in percent; run evaluate.py {run.path} --padding {padding}"
+        )
+    return top1
 
 
 def _in_order(trained: str, used: set[str]) -> list[str]:
     """Return the training padding first, then the others in the paper's order."""
-    return sorted(used, key=lambda name: (name != trained, printed.PADDINGS.index(name)))
+    return sorted(used, key=lambda name: (name != trained, printed.place("", name)))
 
 
 def _diff(values: dict[int, float], base: dict[int, float], seeds: int) -> str:
@@ -187,22 +191,18 @@ def _mark(done: int, seeds: int) -> str:
     return "" if done >= seeds else f" ({done}/{seeds} seeds)"
 
 
-def _notes(runs: list[Run], rows: int, paper_rows: int, formula: StdevFormula) -> tuple[str, ...]:
+def _notes(
+    runs: list[Run], missing: int, paper_rows: int, formula: StdevFormula
+) -> tuple[str, ...]:
     described = {
         "sample": "stdev: sample formula in every row of ours; the paper's column mixes two "
         "(results/paper/README.md).",
         "paper": "stdev: the paper's mixed formulas (results/paper/README.md).",
     }
-    missing = paper_rows - rows
     absent = (f"{missing} of the paper's {paper_rows} rows have no runs here.",) if missing else ()
+    return (*not_imagenet(runs), described[formula], *_unfinished(runs), *absent)
+
+
+def _unfinished(runs: list[Run]) -> tuple[str, ...]:
     unfinished = sum(not run.finished for run in runs)
-    waiting = (f"{unfinished} runs are not finished and do not count.",) if unfinished else ()
-    return (*_not_imagenet(runs), described[formula], *waiting, *absent)
-
-
-def _not_imagenet(runs: list[Run]) -> tuple[str, ...]:
-    sizes = {run.val_count for run in runs if run.val_count not in (None, _IMAGENET_VAL)}
-    if not sizes:
-        return ()
-    listed = ", ".join(f"{size:,}" for size in sorted(sizes))
-    return (f"NOT ImageNet: evaluated on {listed} images; the paper's columns are for their form.",)
+    return (f"{unfinished} runs are not finished and do not count.",) if unfinished else ()

@@ -144,8 +144,8 @@ def test_missing_keys_and_files(tmp_path):
             "grid: model.pading: unknown key; did you mean 'model.padding'?",
         ),
         (
-            "configs: [r.yaml]\nnproc_per_node: 1\ngrid: {optim.lr: [0.1, 0.2]}\n",
-            "several runs would share the directory runs/resnet50_zero_seed1",
+            "configs: [r.yaml]\nnproc_per_node: 1\ngrid: {optim.lr: [0.1, 1e-1]}\n",
+            "several runs would share the directory runs/resnet50_zero_seed1_lr=0.1",
         ),
         (
             "configs: [r.yaml]\nnproc_per_node: 1\ngrid: {model.padding: [zero, none]}\n",

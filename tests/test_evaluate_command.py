@@ -1,7 +1,10 @@
 """evaluate.py as a user runs it, on any number of processes."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ import evaluate
 from data.interface import MEAN, STD
 from padding import convert_padding
 from records.run_dir import RunDir
-from tests.conftest import TINY, write_images
+from tests.conftest import ROOT, TINY, write_images
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +148,98 @@ def test_what_is_no_run_of_ours(run, tmp_path, main_of):
     code, _, err = main_of(evaluate.main, run, "--checkpoint", "last")
     assert code == 2
     assert "the checkpoint is of another network than config.yaml says" in err
+
+
+def test_what_fails_does_not_stop_the_rest(run, trained, tmp_path, main_of):
+    good, damaged, closed = (tmp_path / name for name in ("good", "damaged", "closed"))
+    for copy in (good, damaged, closed):
+        shutil.copytree(trained, copy)
+    best = damaged / "checkpoints" / "best.pt"
+    best.write_bytes(best.read_bytes()[:-1])
+    (closed / "eval").write_text("in the way")
+    none, other = tmp_path / "none", tmp_path / "unreadable"
+    shutil.copytree(trained, other)
+    (other / "config.yaml").write_text("model: [\n")
+    code, out, err = main_of(
+        evaluate.main, run, closed, damaged, none, other, good, "--padding", "reflect", "partial"
+    )
+    assert code == 2
+    assert out.count("evaluated with partial") == 2
+    for one in (run, good):
+        assert [file.name for file in (one / "eval").glob("*.json")] == ["partial.json"]
+    before, after = err.split("error: 7 evaluations failed:\n")
+    failed = after.splitlines()
+    reflect = "resnet50 with 32-px images: layer layer4.1.conv2: reflect padding"
+    for line, start in zip(
+        failed,
+        [
+            f"  {run}, reflect: {reflect}",
+            f"  {closed}/eval: cannot be written (Not a directory); make room",
+            f"  {damaged}, reflect: {reflect}",
+            f"  {none}: not a run directory",
+            f"  {other}/config.yaml:2:1: not valid YAML",
+            f"  {good}, reflect: {reflect}",
+            f"  {best}: half a checkpoint or none",
+        ],
+        strict=True,
+    ):
+        assert line.startswith(start)
+    # What could be known before the work was said before it.
+    assert [f"will be left out: {line.strip()}" for line in failed[:6]] == before.splitlines()
+
+
+def test_a_folder_without_room_is_known_before_the_work(run):
+    tiny = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    mount = f"mkdir {run}/eval; mount -t tmpfs -o size=4k tmpfs {run}/eval"
+    if subprocess.run([*tiny, f"{mount}; umount {run}/eval; rmdir {run}/eval"]).returncode:
+        pytest.skip("mounting is not allowed here")
+    done = subprocess.run(
+        [*tiny, f'{mount}; exec "$@"', "sh", sys.executable, "evaluate.py", run],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {run}/eval: cannot be written (No space left on device)")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_image_that_one_process_cannot_read_stops_no_other_run(run, trained, images, tmp_path):
+    """The processes stay in step: none waits for the sum of one that met the bad file."""
+    root = tmp_path / "set"
+    shutil.copytree(images, root)
+    settings = [f"data.root={root}", "data.global_batch_size=4", "--padding", "zero", "partial"]
+    first = subprocess.run(
+        [sys.executable, "evaluate.py", run, *settings], cwd=ROOT, capture_output=True, text=True
+    )
+    assert first.returncode == 0, first.stderr
+    bad = root / "val" / "class 2 é" / "004.JPEG"  # the last: of the second process alone
+    bad.write_bytes(bad.read_bytes()[:-300])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node=2", "evaluate.py", run, *settings],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr.count(f"{run}, zero: {bad}: cannot be decoded") == 1
+    assert done.stderr.count(f"{run}, partial: {bad}: cannot be decoded") == 1
+    assert "error: 2 evaluations failed:" in done.stderr
+
+
+def test_the_usage_line_works(run, main_of):
+    code, out, _ = main_of(evaluate.main, "--help")
+    usage = " ".join(out.partition("\n\n")[0].split())
+    assert usage == (
+        "usage: command RUN_DIR [RUN_DIR ...] [--padding SCHEME [SCHEME ...]] "
+        "[--checkpoint best|last|FILE] [key.sub=value ...]"
+    )
+    words = [str(run), "--padding", "zero", "--checkpoint", "last", "data.workers=0"]
+    assert main_of(evaluate.main, *words)[0] == 0
+    assert results(run, "zero")[0]["checkpoint"] == "last"
+    # Options first, as other commands print it.
+    assert main_of(evaluate.main, "--padding", "replicate", run)[0] == 0
+    assert results(run, "replicate")[0]["count"] == 17
+    assert main_of(evaluate.main, "--padding", "zero")[2] == "error: no run directory given\n"

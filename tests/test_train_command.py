@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import train
+import training.fit
 from records.run_dir import RunDir
 from tests.conftest import ROOT, TINY, rows_without_times, write_images
 
@@ -203,6 +204,27 @@ def test_a_diverged_run_says_so(tiny, tmp_path, main_of):
     assert err.endswith("in epoch 1/2 at lr 1e+30; lower optim.lr\n")
     status = RunDir(tmp_path / "runs" / "resnet50_zero_seed1").status()
     assert (status["status"], "the loss is" in status["reason"]) == ("failed", True)
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run(tiny, tmp_path, main_of, monkeypatch):
+    """The training loss stays finite: only what the statistics of BN are used for overflows."""
+    share_buffers = training.fit.share_buffers
+
+    def overflow(model):
+        share_buffers(model)
+        model.bn1.running_var.fill_(float("inf"))
+        model.bn1.running_mean.fill_(float("inf"))
+
+    monkeypatch.setattr(training.fit, "share_buffers", overflow)
+    code, _, err = main_of(train.main, RESNET, *tiny)
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: the validation loss is nan in epoch 1/2 at lr 0.001; lower optim.lr"
+    )
+    run = RunDir(tmp_path / "runs" / "resnet50_zero_seed1")
+    assert run.status()["status"] == "failed"
+    assert not run.metrics_file.read_text()
+    assert not list(run.checkpoints.iterdir())
 
 
 @pytest.mark.parametrize("option", ["fp16", "bf16", "train.deterministic=true"])

@@ -1,8 +1,6 @@
 """Checkpoints: written whole or not at all, read only when every byte is right."""
 
-import pickle
 import shutil
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,17 +8,50 @@ from typing import Any
 import torch
 from torch import nn
 
-from records.run_dir import RunError, atomic_writer
+from records.files import RunError, atomic_writer
+from training.seal import seal, verify
+from training.state import TrainState
 
 LAST = "last.pt"
 BEST = "best.pt"
+_REMEDY = "restore a copy, or delete the run directory to start over"
 KEEP_EPOCHS = 5  # weights of the last epochs, those that last5_avg averages over
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Replace `path` by `content`, atomically."""
+    """Replace `path` by `content`, atomically.
+
+    Raises:
+        RunError: it cannot be written; the file is as it was.
+    """
     with atomic_writer(path) as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch's archive, broken off by a full disk, raises an error of its own.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+        seal(file)
+
+
+def require(path: Path) -> None:
+    """Raise a RunError where there is no checkpoint."""
+    if not path.is_file():
+        raise RunError(f"{path}: there is no such checkpoint")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint, after comparing it with the file's own.
+
+    Raises:
+        RunError: the file is missing, cut short or altered.
+    """
+    require(path)
+    try:
+        return verify(path)
+    except Exception as error:  # zipfile raises whatever damaged bytes lead it to
+        raise RunError(f"{path}: half a checkpoint or none ({error}); {_REMEDY}") from None
 
 
 def load(path: Path, keys: Iterable[str] = ("model", "epochs_done")) -> dict[str, Any]:
@@ -29,22 +60,15 @@ def load(path: Path, keys: Iterable[str] = ("model", "epochs_done")) -> dict[str
     Raises:
         RunError: the file is missing, cut short, altered, or no checkpoint of this project.
     """
-    if not path.is_file():
-        raise RunError(f"{path}: there is no such checkpoint")
-    remedy = "restore a copy, or delete the run directory to start over"
+    digest(path)
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums
-            damaged = archive.testzip()
-        if damaged is None:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what is no checkpoint of ours can lead torch anywhere
         reason = str(error).partition("\n")[0]
-        raise RunError(f"{path}: half a checkpoint or none ({reason}); {remedy}") from None
-    if damaged is not None:
-        raise RunError(f"{path}: damaged (checksum of {damaged}); {remedy}")
+        raise RunError(f"{path}: half a checkpoint or none ({reason}); {_REMEDY}") from None
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
-        raise RunError(f"{path}: not the checkpoint needed, it has no {missing[0]}; {remedy}")
+        raise RunError(f"{path}: not the checkpoint needed, it has no {missing[0]}; {_REMEDY}")
     return content
 
 
@@ -61,6 +85,20 @@ def load_weights(model: nn.Module, saved: dict[str, Any]) -> None:
         raise RunError(
             f"the checkpoint is of another network than config.yaml says ({reason[0].strip()})"
         ) from None
+
+
+def restore(path: Path, state: TrainState) -> None:
+    """Continue `state` from last.pt.
+
+    Raises:
+        RunError: it is damaged, or of another network.
+    """
+    saved = load(path, state.state_dict().keys())
+    load_weights(state.model, saved)
+    try:
+        state.load_state_dict(saved)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: not of this run ({error}); {_REMEDY}") from None
 
 
 def save_epoch(folder: Path, state: dict[str, Any], is_best: bool) -> None:

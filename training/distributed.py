@@ -13,13 +13,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from configs.errors import UserError
+from configs.errors import UserError, flush_output
 
 T = TypeVar("T")
 
 
 class SharedError(UserError):
-    """A UserError that every process raises alike, so the first one alone shows it."""
+    """A UserError that every process raises alike, so one a machine shows it."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Process:
         world: number of processes.
         device: where this process computes.
         backend: of the process group; '' for a single process.
+        local_rank: among those of this machine; 0 is the one that speaks there.
     """
 
     rank: int
     world: int
     device: torch.device
     backend: str
+    local_rank: int = 0
 
     @property
     def is_first(self) -> bool:
@@ -57,7 +59,7 @@ def start() -> Process:
     shared = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > gpus
     backend = "gloo" if shared else "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend)
-    return Process(dist.get_rank(), dist.get_world_size(), device, backend)
+    return Process(dist.get_rank(), dist.get_world_size(), device, backend, local_rank)
 
 
 @contextmanager
@@ -69,12 +71,15 @@ def command() -> Iterator[Process]:
     except UserError as error:
         shared = isinstance(error, SharedError)
         # One that only this process met would otherwise never be seen.
-        if process.is_first or not shared:
+        if process.local_rank == 0 or not shared:
             print(f"error: {error}", file=sys.stderr, flush=True)
         if shared:
             _leave()
         sys.exit(2)
     except KeyboardInterrupt:
+        sys.exit(1)
+    except BrokenPipeError:  # nobody reads what it says any more
+        flush_output()
         sys.exit(1)
     _leave()
 
@@ -99,11 +104,7 @@ def agree(function: Callable[[], T]) -> T:
         result = function()
     except UserError as error:
         message = str(error)
-    messages: list[Any] = [message]
-    if dist.is_initialized():
-        messages *= dist.get_world_size()
-        dist.all_gather_object(messages, message)
-    first = next((text for text in messages if text is not None), None)
+    first = next((text for text in gather(message) if text is not None), None)
     if first is not None:
         raise SharedError(first)
     return result  # type: ignore[return-value]
@@ -119,6 +120,15 @@ def on_first(process: Process, function: Callable[[], T]) -> T:
     if dist.is_initialized():
         dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def gather(value: T) -> list[T]:
+    """Return every process's `value` in rank order, on all of them."""
+    values = [value]
+    if dist.is_initialized():
+        values *= dist.get_world_size()
+        dist.all_gather_object(values, value)
+    return values
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

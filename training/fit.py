@@ -20,7 +20,7 @@ from training.steps import evaluate, train_epoch
 
 
 class Diverged(SharedError):
-    """The training loss is no longer a number."""
+    """A loss is no longer a number."""
 
 
 def fit(
@@ -34,7 +34,7 @@ def fit(
     """Train from `state` to the last epoch and return the rows of all epochs (first process).
 
     Raises:
-        Diverged: the loss of an epoch is not finite; that epoch is not recorded.
+        Diverged: a loss of an epoch is not finite; that epoch is not recorded.
     """
     recorder = Recorder(run, config.train.epochs, quiet=not process.is_first)
     network = prepare(state.model, config.train.channels_last, config.train.compile)
@@ -54,13 +54,13 @@ def fit(
         batches = recorder.watch(train_loader, f"{label} train")
         loss, top1 = train_epoch(network, batches, state, config.train.precision, process.world)
         trained, waited = time.perf_counter() - started, recorder.waited
-        if not math.isfinite(loss):
-            raise Diverged(f"the loss is {loss} in {label} at lr {lr:g}; lower optim.lr")
+        _refuse_divergence("loss", loss, label, lr)
 
         # Each process has BN statistics of its own images; all evaluate with the first one's.
         share_buffers(state.model)
         batches = recorder.watch(val_loader, f"{label} val")
         val = evaluate(state.model, batches, config.train.precision, val_loader.images)
+        _refuse_divergence("validation loss", val.loss, label, lr)
 
         # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
         state.epoch = epoch + 1
@@ -83,6 +83,11 @@ def fit(
         if process.is_first:
             checkpoint.save_epoch(run.checkpoints, state.state_dict(), is_best)
     return recorder.close()
+
+
+def _refuse_divergence(name: str, loss: float, label: str, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise Diverged(f"the {name} is {loss} in {label} at lr {lr:g}; lower optim.lr")
 
 
 def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:

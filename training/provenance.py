@@ -14,7 +14,8 @@ import torch
 import torchvision
 
 from configs.schema import Config
-from records.run_dir import RunDir, RunError, read_json, write_json
+from records.files import RunError, read_json, write_json
+from records.run_dir import RunDir
 from training.distributed import Process
 
 _BN_STEPS = 10  # with BN's momentum of 0.1, a step's share has decayed to 1/e after so many
@@ -80,12 +81,11 @@ def record_environment(
         write_json(run.environment_file, now | {"resumed": []})
         return []
     first = read_json(run.environment_file)
-    first["resumed"].append(now)
-    write_json(run.environment_file, first)
+    write_json(run.environment_file, first | {"resumed": [*first.get("resumed", []), now]})
     return [
-        f"resumed with another {key}: {first[key]} -> {now[key]}"
+        f"resumed with another {key}: {first.get(key)} -> {now[key]}"
         for key in ("git_commit", "versions", "world_size", "devices")
-        if first[key] != now[key]
+        if first.get(key) != now[key]
     ]
 
 

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from data.interface import Batch, Loader
 from records import metrics_log, summary
+from records.files import writing
 from records.metrics_log import Row
 from records.run_dir import RunDir
 
@@ -24,14 +25,15 @@ class Recorder:
 
     def __init__(self, run: RunDir, epochs: int, quiet: bool):
         self.epochs, self.quiet, self.waited = epochs, quiet, 0.0
-        self._file = run.metrics_file
+        self._file, self._folder = run.metrics_file, run.tensorboard
         self._rows: list[Row] = [] if quiet else metrics_log.read(self._file)
         self._tensorboard: Any = None
         if not quiet:
             from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
             # Drops what an interrupted epoch left behind.
-            self._tensorboard = SummaryWriter(run.tensorboard, purge_step=len(self._rows))
+            with writing(self._folder):
+                self._tensorboard = SummaryWriter(self._folder, purge_step=len(self._rows))
 
     def say(self, text: str) -> None:
         """Print a line that does not tear a progress bar."""
@@ -50,10 +52,11 @@ class Recorder:
         if self.quiet:
             return False
         metrics_log.append(self._file, row)
-        for name, value in row.items():
-            if name not in ("epoch", "val_count"):
-                self._tensorboard.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
-        self._tensorboard.flush()
+        with writing(self._folder):
+            for name, value in row.items():
+                if name not in ("epoch", "val_count"):
+                    self._tensorboard.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
+            self._tensorboard.flush()
         best = summary.best(self._rows)
         self.say(self._line(row, best))
         return best is row

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.interface import FILLER_LABEL, Batch
-from training.distributed import sum_over_processes
+from training.distributed import agree, sum_over_processes
 from training.precision import autocast
 from training.state import TrainState
 
@@ -77,7 +77,26 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], precision: str, images:
         batches: of this process.
         precision: see training/precision.py.
         images: in the whole split.
+
+    Raises:
+        SharedError: on all processes, when one cannot read an image.
     """
+    # An image that one process cannot read must not leave the others waiting for its sum.
+    loss, counts, columns = agree(lambda: _own_part(model, batches, precision))
+    correct1, correct5, count = sum_over_processes(counts).tolist()
+    assert count == images, f"evaluated {count} of {images} images"
+    index, label, prediction = (
+        torch.cat(column).cpu().numpy() if columns else np.zeros(0, np.int64)
+        for column in (zip(*columns, strict=True) if columns else [()] * 3)
+    )
+    total_loss = sum_over_processes(loss).item()
+    return Evaluation(total_loss / count, correct1, correct5, count, index, label, prediction)
+
+
+def _own_part(
+    model: nn.Module, batches: Iterable[Batch], precision: str
+) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
+    """Return the sum of the losses, the counts, and index, label and prediction of each batch."""
     model.eval()
     device = next(model.parameters()).device
     loss = torch.zeros((), dtype=torch.float64, device=device)
@@ -91,14 +110,7 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], precision: str, images:
         hits = best == batch.labels[:, None]
         counts += torch.stack([hits[:, 0].sum(), hits.sum(), _counted(batch.labels)])
         columns.append((batch.index, batch.labels, best[:, 0]))
-    correct1, correct5, count = sum_over_processes(counts).tolist()
-    assert count == images, f"evaluated {count} of {images} images"
-    index, label, prediction = (
-        torch.cat(column).cpu().numpy() if columns else np.zeros(0, np.int64)
-        for column in (zip(*columns, strict=True) if columns else [()] * 3)
-    )
-    total_loss = sum_over_processes(loss).item()
-    return Evaluation(total_loss / count, correct1, correct5, count, index, label, prediction)
+    return loss, counts, columns
 
 
 def _counted(labels: Tensor) -> Tensor:

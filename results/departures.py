@@ -1,0 +1,48 @@
+"""What sets runs apart from the paper's, so that no table shows them beside it without a word."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from configs.load import flat, load
+from results.collect import Run
+
+_RECIPE = Path(__file__).resolve().parent.parent / "configs" / "imagenet.yaml"
+_IMAGENET_VAL = 50_000
+_CLASSES = 1_000
+
+# What moves a run's numbers; the rest of a configuration says where and how fast.
+_KEYS = (
+    *("model.num_classes", "data.image_size", "data.eval_resize"),
+    *("data.crop_area", "data.crop_aspect", "data.flip", "data.global_batch_size"),
+    *("optim.lr", "optim.milestones", "optim.gamma", "optim.momentum", "optim.weight_decay"),
+    *("train.epochs", "train.precision"),
+)
+
+
+def not_imagenet(runs: list[Run]) -> tuple[str, ...]:
+    """Return the note that says in what the finished runs are not the paper's; () if in nothing."""
+    finished = [run for run in runs if run.finished]
+    sizes = {run.val_count for run in finished if run.val_count} - {_IMAGENET_VAL}
+    found = [f"evaluated on {', '.join(f'{n:,}' for n in sorted(sizes))} images"] if sizes else []
+    if any(run.settings.get("data.backend") == "synthetic" for run in finished):
+        found.append("trained on noise (data.backend synthetic)")
+    other_classes = any(run.settings["model.num_classes"] != _CLASSES for run in finished)
+    what = "NOT ImageNet" if found or other_classes else "NOT ImageNet by the paper's recipe"
+    for key in _KEYS:
+        papers = _recipe()[key]
+        ours = {_text(run.settings.get(key)) for run in finished} - {_text(papers)}
+        if ours:
+            found.append(f"{key} {', '.join(sorted(ours))} (recipe: {_text(papers)})")
+    return (f"{what}: {'; '.join(found)}; the paper's columns are for their form.",) * bool(found)
+
+
+@cache
+def _recipe() -> dict[str, Any]:
+    return flat(load(_RECIPE, ["model.arch=resnet50"]))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
