@@ -136,5 +136,5 @@ class _Pixels(Dataset):
                 image = file.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(self.split.complaint(sample, f"cannot be decoded ({error})")) from None
-        self.split.check_size(sample, image.height, image.width)
+        self.split.check_unchanged(sample, (image.height, image.width), len(content))
         return image

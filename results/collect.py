@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.load import flat
+from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS, Config
 from records import metrics_log, summary
 from records.run_dir import RunDir, RunError, read_json
@@ -57,7 +58,8 @@ def collect(root: Path) -> list[Run]:
         raise RunError(f"{root}: no run directories; give the folder that holds them to --runs")
     first_of: dict[str, Run] = {}
     seen: dict[tuple, Run] = {}
-    for run in runs:
+    # The fullest fingerprint first: runs of an older version must not hide that others differ.
+    for run in sorted(runs, key=lambda run: -len(run.fingerprint or "")):
         model = run.config.model
         other = seen.setdefault((model.arch, model.padding, run.config.seed), run)
         if other is not run:
@@ -72,7 +74,7 @@ def collect(root: Path) -> list[Run]:
 def _read(run: RunDir) -> Run:
     config, finished = run.config(), run.is_finished()
     environment = run.environment_file
-    fingerprint = read_json(environment)["data_fingerprint"] if environment.is_file() else None
+    fingerprint = _fingerprint(read_json(environment)) if environment.is_file() else None
     files = (run.evaluations / f"{padding}.json" for padding in printed.PADDINGS)
     evaluations = {file.stem: read_json(file) for file in files if file.is_file()}
     if not finished:
@@ -95,9 +97,17 @@ def _read(run: RunDir) -> Run:
     )
 
 
+def _fingerprint(environment: dict[str, Any]) -> str | None:
+    """Return the fullest that a session recorded: older versions wrote its first part alone."""
+    sessions = (environment, *environment.get("resumed", ()))
+    return max((session["data_fingerprint"] for session in sessions), key=lambda f: len(f or ""))
+
+
 def _refuse_other_recipe(one: Run, other: Run) -> None:
     left, right = _recipe(one), _recipe(other)
     changed = [key for key in left if left[key] != right[key]]
+    if same_data(one.fingerprint, other.fingerprint):
+        changed = [key for key in changed if key != "data set"]
     if changed:
         listed = ", ".join(f"{key}: {left[key]} and {right[key]}" for key in changed)
         raise RunError(
