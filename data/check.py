@@ -113,6 +113,8 @@ def _check(split: str, start: int) -> dict[int, str]:
         try:
             content = images.content(sample)
             reason = why_undecodable(content, images.sizes[sample].tolist())
+            if not reason and len(content) != images.lengths[sample]:
+                reason = "was replaced since it was indexed; run data.index --again, then this"
         except (OSError, MemoryError) as error:
             if told := machine_error(error):
                 raise told from None
@@ -134,8 +136,8 @@ def main() -> None:
     parser.add_argument("--out", type=expanded, default="bad_images.txt", help="list of bad files")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
-    index = read_index(arguments.root, aloud=True)
     claim_excluded(arguments.out, arguments.root)
+    index = read_index(arguments.root, aloud=True)
     # Two data sets may be checked from one folder.
     progress = arguments.out.with_name(f"{arguments.out.name}.{index.fingerprint}.progress")
     try:

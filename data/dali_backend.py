@@ -18,6 +18,7 @@ from data.dali_pipeline import Form, Inputs, Pipeline, squares
 from data.decodable import why_undecodable
 from data.delivery import Delivery
 from data.interface import Batch, DataError
+from data.machine import demand_open_files
 from data.prefetch import prefetched
 from data.split import Split
 from data.steps import EvalSteps, Step, TrainSteps
@@ -28,7 +29,11 @@ _READY = 2  # finished steps that wait for the training
 
 
 class DaliLoader:
-    """The Loader of an image folder or of shards (data/interface.py)."""
+    """The Loader of an image folder or of shards (data/interface.py).
+
+    Raises:
+        DataError: too few files may be open.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class DaliLoader:
         delivery: Delivery,
         decode_on: torch.device,
     ):
+        demand_open_files(2 * _READERS)
         self.images = len(split)
         self._split, self._steps, self._view = split, steps, view
         self._threads = max(1, threads)

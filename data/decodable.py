@@ -69,10 +69,12 @@ def _unlike(image: Image.Image) -> str | None:
 
 def _odd_kind(image: Image.Image) -> str | None:
     """Return what is odd about an image whose mode is not."""
-    how = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in image.tile]
-    if image.format == "BMP" and any(str(args[0]).startswith("BGR;") for args in how):
+    # How PIL will read it: parts of codec, place, offset, arguments (the mode in the file first).
+    codecs = {part[0] for part in image.tile}
+    modes = {part[3][0] if isinstance(part[3], tuple) else part[3] for part in image.tile}
+    if image.format == "BMP" and any(mode.startswith("BGR;") for mode in map(str, modes)):
         return "16 bits"
-    if image.format == "PPM" and any(tile.codec_name != "raw" for tile in image.tile):
+    if image.format == "PPM" and codecs != {"raw"}:
         return "another maximum than 255, or in plain text"
     if image.format == "TIFF":
         if image.tag_v2.get(_ORIENTATION, 1) != 1:

@@ -1,6 +1,7 @@
 """Errors that say nothing about the file they are met at: the machine has reached a limit."""
 
 import errno
+import os
 import resource
 
 from data.interface import DataError
@@ -13,14 +14,7 @@ def machine_error(error: OSError | MemoryError) -> DataError | None:
     if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
         return DataError("memory has run out; use fewer workers, or a machine with more memory")
     if error.errno == errno.EMFILE:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        closed = hard != resource.RLIM_INFINITY and hard < _ENOUGH
-        return DataError(
-            f"this process may have {soft} files open at a time, which is too few; allow more: "
-            f"ulimit -n {_ENOUGH}"
-            + f" (your administrator must: the hard limit is {hard})"
-            * closed
-        )
+        return _too_few_open_files()
     if error.errno == errno.ENFILE:
         return DataError("the machine has no more open files to give; raise sysctl fs.file-max")
     if error.errno in (errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN):
@@ -29,3 +23,29 @@ def machine_error(error: OSError | MemoryError) -> DataError | None:
             f"again"
         )
     return None
+
+
+def demand_open_files(more: int) -> None:
+    """Make sure that this process may open `more` files: worker processes that cannot, hang.
+
+    Raises:
+        DataError: it may not.
+    """
+    try:
+        taken = len(os.listdir("/proc/self/fd"))
+    except OSError as error:
+        if told := machine_error(error):
+            raise told from None
+        return  # not Linux
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and taken + more > soft:
+        raise _too_few_open_files()
+
+
+def _too_few_open_files() -> DataError:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    closed = hard != resource.RLIM_INFINITY and hard < _ENOUGH
+    return DataError(
+        f"this process may have {soft} files open at a time, which is too few; allow more: "
+        f"ulimit -n {_ENOUGH}" + f" (your administrator must: the hard limit is {hard})" * closed
+    )

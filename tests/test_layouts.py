@@ -12,8 +12,13 @@ import data.shard
 from configs.errors import run_command
 from configs.same_data import same_data
 from data.index import load_index
+from records.run_dir import write_json
+from results.collect import collect
+from results.tables import cross_table
 from tests.conftest import write_images
 from tests.test_imagenet import tar_of
+from tests.test_results import write_evaluation, write_run
+from training.provenance import check_data
 
 KAGGLE = """ImageId,PredictionString
 ILSVRC2012_val_00000001,n02 85 1 499 272
@@ -193,3 +198,35 @@ def test_fingerprints_of_twins_and_of_older_versions(tmp_path):
     assert not same_data("synthetic 31 17", "synthetic 31 18")
     assert same_data(None, None)
     assert not same_data(None, one)
+
+
+def test_older_runs_resume_and_stand_beside_newer_ones(tmp_path):
+    run = write_run(tmp_path / "runs", "resnet50", "zero", 1, 76, 75)
+    write_json(run.environment_file, {"data_fingerprint": "1" * 16, "resumed": []})
+    new, twin = (f"{16 * '1'}.{16 * digit}" for digit in "23")
+    check_data(run, new)
+    check_data(run, twin)
+    with pytest.raises(ValueError, match="the data set has changed since the run began"):
+        check_data(run, f"{16 * '0'}.{16 * '2'}")
+    # Resumed by this version: from now on the lengths count.
+    write_json(
+        run.environment_file,
+        {"data_fingerprint": "1" * 16, "resumed": [{"data_fingerprint": new}]},
+    )
+    check_data(run, new)
+    with pytest.raises(ValueError, match="the data set has changed since the run began"):
+        check_data(run, twin)
+    for seed, data_set in ((2, "1" * 16), (3, new)):
+        other = write_run(tmp_path / "runs", "resnet50", "partial", seed, 76, 75)
+        write_json(other.environment_file, {"data_fingerprint": data_set, "resumed": []})
+        write_evaluation(other, "zero", 70, data_fingerprint=new)
+    assert len(collect(tmp_path / "runs")) == 3
+    assert len(cross_table(collect(tmp_path / "runs"), 5).rows) == 1
+    write_evaluation(other, "zero", 70, data_fingerprint=twin)
+    with pytest.raises(ValueError, match="data_fingerprint is .* the run's is"):
+        cross_table(collect(tmp_path / "runs"), 5)
+    write_evaluation(other, "zero", 70, data_fingerprint=new)
+    last = write_run(tmp_path / "runs", "resnet50", "zero", 4, 76, 75)
+    write_json(last.environment_file, {"data_fingerprint": twin, "resumed": []})
+    with pytest.raises(ValueError, match=r"different recipes \(data set: "):
+        collect(tmp_path / "runs")

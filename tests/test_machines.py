@@ -131,6 +131,14 @@ def test_an_image_that_cannot_be_opened_for_the_machines_sake(folder, no_more_fi
         index.val.read(0)
 
 
+@pytest.mark.parametrize(("backend", "workers"), [("torchvision", 1), ("dali", 1)])
+def test_loaders_that_would_run_out_of_files_do_not_start(folder, no_more_files, backend, workers):
+    load_index(folder)
+    no_more_files(4)
+    with pytest.raises(ValueError, match=r"^this process may have 200 files open .*ulimit -n"):
+        val_loader(folder, backend, workers)
+
+
 def test_no_memory_for_headers(folder, monkeypatch):
     def no_memory(path):
         raise MemoryError
