@@ -8,6 +8,7 @@ The same command resumes an unfinished run and leaves a finished one alone.
 """
 
 import argparse
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from configs.errors import UserError
 from configs.load import load
 from configs.schema import Config
-from data.build import build_loaders
+from data.build import Loaders, build_loaders
 from models import ImageSizeError, build_model, check_image_size
 from records import metrics_log
 from records.files import RunError, write_json
@@ -88,7 +89,7 @@ def train(config: Config, process: Process) -> None:
         if finished:
             return
         _restore(state, run, process)
-        on_first(process, lambda: _announce(run, config, state, process, loaders.fingerprint))
+        on_first(process, lambda: _announce(run, config, state, process, loaders))
         with _status(run, process):
             rows = fit(config, state, loaders.train, loaders.val, process, run)
             if process.is_first:
@@ -124,21 +125,22 @@ def _restore(state: TrainState, run: RunDir, process: Process) -> None:
 
 
 def _announce(
-    run: RunDir, config: Config, state: TrainState, process: Process, fingerprint: str
+    run: RunDir, config: Config, state: TrainState, process: Process, loaders: Loaders
 ) -> None:
     """Say what begins, and forget the epoch that no checkpoint covers."""
-    check_data(run, fingerprint)
+    check_data(run, loaders.fingerprint)
     rows = metrics_log.truncate(run.metrics_file, state.epoch)
     if rows:
         checkpoint.keep_best(run.checkpoints, best(rows)["epoch"])
-    warnings = recipe_warnings(config, process.world)
-    warnings += record_environment(run, process, fingerprint, warnings)
+    warnings = recipe_warnings(config, process.world, len(loaders.train))
+    warnings += record_environment(run, process, loaders.fingerprint, warnings)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     verb = f"resumed after epoch {state.epoch}" if state.epoch else "started"
     print(
         f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
-        f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}",
+        f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"
+        f"curves: {shlex.join(['tensorboard', '--logdir', config.run.root])}",
         flush=True,
     )
 

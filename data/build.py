@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from configs.schema import Data
 from data.delivery import Delivery
+from data.headers import MAX_PIXELS, resized_pixels
 from data.index import load_index
 from data.interface import DataError, Loader
 from data.split import Split
@@ -75,6 +77,7 @@ def build_loaders(
         )
     train_view = TrainView(seed, data.image_size, data.crop_area, data.crop_aspect, data.flip)
     val_view = EvalView(data.eval_resize, data.image_size)
+    _check_resized(index.val, data.eval_resize)
     train_steps, val_steps = steps(len(index.train), len(index.val))
     train, val = (
         _loader(data, split, part, view, Delivery(split, device, channels_last))
@@ -84,6 +87,17 @@ def build_loaders(
         )
     )
     return Loaders(train, val, index.fingerprint)
+
+
+def _check_resized(split: Split, shorter: int) -> None:
+    """Refuse images so narrow that resizing their shorter side takes all memory."""
+    height, width = split.sizes.astype(np.int64).T
+    for sample in np.flatnonzero(resized_pixels(height, width, shorter) > MAX_PIXELS)[:1].tolist():
+        raise DataError(
+            f"{split.name(sample)}: is too narrow: more than 100 megapixels when its shorter side "
+            f"is resized to data.eval_resize={shorter}; leave it out (data.exclude), or lower "
+            f"data.eval_resize"
+        )
 
 
 def _loader(

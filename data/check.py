@@ -4,13 +4,15 @@ python -m data.check ROOT
 """
 
 import argparse
-import errno
+import gc
 import json
 import multiprocessing
 import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,11 +21,12 @@ from configs.errors import run_command
 from data.decodable import why_undecodable
 from data.excluded import claim_excluded, write_excluded
 from data.index import Index, read_index
-from data.interface import CLASSES, IMAGENET, SPLITS
+from data.interface import CLASSES, IMAGENET, SPLITS, DataError
+from data.machine import machine_error
+from data.paths import expanded, printable
 from data.pool import ended_early
 
 _CHUNK = 256  # images between two lines of the progress file
-_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 _SHOWN = 20  # bad files on the console; all are in the list
 
 Bad = dict[str, dict[int, str]]  # for each split the reasons, by place
@@ -37,7 +40,25 @@ def find_bad(index: Index, progress: Path, workers: int) -> Bad:
         index: of the data set.
         progress: file that remembers what is done; another call with it goes on from there.
         workers: processes.
+
+    Raises:
+        DataError: a worker was killed, the machine has reached a limit, or `progress` cannot be
+            written.
     """
+    try:
+        return _find_bad(index, progress, workers)
+    except BrokenProcessPool:
+        raise DataError(
+            "a worker was killed; if memory ran out, lower --workers; the same command goes on"
+        ) from None
+    except OSError as error:
+        for worker in multiprocessing.active_children():  # of a pool that could not be completed
+            worker.terminate()
+        told = f"{progress}: cannot be written ({error.strerror}); choose another file with --out"
+        raise machine_error(error) or DataError(told) from None
+
+
+def _find_bad(index: Index, progress: Path, workers: int) -> Bad:
     bad, done = _read_progress(progress, index)
     todo = [
         (name, start)
@@ -63,20 +84,23 @@ def _read_progress(file: Path, index: Index) -> tuple[Bad, set[tuple[str, int]]]
     """Return what is known, and which chunks; begin the file where it is of another data set."""
     bad: Bad = {split: {} for split in SPLITS}
     done = set()
-    lines = file.read_text().split("\n")[:-1] if file.is_file() else []  # a half line is not done
-    if not lines or lines[0] != index.fingerprint:
-        file.write_text(f"{index.fingerprint}\n")
-        return bad, done
-    for split, start, found in map(json.loads, lines[1:]):
-        done.add((split, start))
-        bad[split] |= {int(sample): reason for sample, reason in found.items()}
-    file.write_text("".join(f"{line}\n" for line in lines))
+    lines = file.read_text(errors="replace").split("\n") if file.is_file() else []
+    whole = lines[1:-1] if lines[:1] == [index.fingerprint] else []  # a half line is not done
+    kept = []
+    for line in whole:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # damaged: not done either
+            split, start, found = json.loads(line)
+            bad[split] |= {int(sample): str(reason) for sample, reason in found.items()}
+            done.add((split, start))
+            kept.append(line)
+    file.write_text("".join(f"{line}\n" for line in [index.fingerprint, *kept]))
     return bad, done
 
 
 def _start_worker(index: Index) -> None:
     global _index
     _index = index
+    gc.freeze()  # a DALI pipeline of the parent's, thrown away here, would wait for its threads
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees Ctrl-C and ends its workers
 
 
@@ -87,10 +111,13 @@ def _check(split: str, start: int) -> dict[int, str]:
         if sample in known:
             continue
         try:
-            reason = why_undecodable(images.content(sample), images.sizes[sample].tolist())
-        except OSError as error:
-            if error.errno in _OF_THE_MACHINE:  # says nothing about the file
-                raise
+            content = images.content(sample)
+            reason = why_undecodable(content, images.sizes[sample].tolist())
+            if not reason and len(content) != images.lengths[sample]:
+                reason = "was replaced since it was indexed; run data.index --again, then this"
+        except (OSError, MemoryError) as error:
+            if told := machine_error(error):
+                raise told from None
             reason = f"cannot be read: {error.strerror}"
         if reason:
             found[sample] = reason
@@ -105,12 +132,12 @@ def main() -> None:
         "Stopped, the same command goes on. Exits with 1 if there are bad files.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("root", help="image folder or folder of shards")
-    parser.add_argument("--out", type=Path, default="bad_images.txt", help="list of bad files")
+    parser.add_argument("root", type=expanded, help="image folder or folder of shards")
+    parser.add_argument("--out", type=expanded, default="bad_images.txt", help="list of bad files")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
-    index = read_index(arguments.root)
     claim_excluded(arguments.out, arguments.root)
+    index = read_index(arguments.root, aloud=True)
     # Two data sets may be checked from one folder.
     progress = arguments.out.with_name(f"{arguments.out.name}.{index.fingerprint}.progress")
     try:
@@ -136,7 +163,7 @@ def _report(index: Index, bad: Bad, out: Path, root: str) -> bool:
         return False
     write_excluded(out, root, rows)
     for split, path, reason in rows[:_SHOWN]:
-        print(f"  {split}/{os.fsdecode(path)}: {reason}")
+        print(f"  {split}/{printable(os.fsdecode(path))}: {reason}")
     print("  ..." * (len(rows) > _SHOWN) + f"{len(rows)} bad files, listed in {out}; mend them, or")
     print(f"train without them: data.exclude={out}")
     return True

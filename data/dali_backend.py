@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from configs.errors import UserError
 from data.dali_pipeline import Form, Inputs, Pipeline, squares
 from data.decodable import why_undecodable
 from data.delivery import Delivery
 from data.interface import Batch, DataError
+from data.machine import demand_open_files
 from data.prefetch import prefetched
 from data.split import Split
 from data.steps import EvalSteps, Step, TrainSteps
@@ -27,7 +29,11 @@ _READY = 2  # finished steps that wait for the training
 
 
 class DaliLoader:
-    """The Loader of an image folder or of shards (data/interface.py)."""
+    """The Loader of an image folder or of shards (data/interface.py).
+
+    Raises:
+        DataError: too few files may be open.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class DaliLoader:
         delivery: Delivery,
         decode_on: torch.device,
     ):
+        demand_open_files(2 * _READERS)
         self.images = len(split)
         self._split, self._steps, self._view = split, steps, view
         self._threads = max(1, threads)
@@ -60,7 +67,7 @@ class DaliLoader:
             yield self._delivery(images, step)
 
     def _steps_done(self) -> Iterator[tuple[Tensor, Step]]:
-        begun: deque[Step] = deque()
+        begun: deque[tuple[Step, Inputs]] = deque()
         with ThreadPoolExecutor(_READERS, "reader") as readers:
             inputs = self._inputs(begun, readers)
             pipeline = squares(
@@ -69,34 +76,39 @@ class DaliLoader:
             for _ in range(len(self._steps)):
                 yield self._take(pipeline, begun)
 
-    def _inputs(self, begun: deque[Step], readers: ThreadPoolExecutor) -> Iterator[Inputs]:
-        """Yield what DALI asks for, some steps ahead, and note which."""
+    def _inputs(
+        self, begun: deque[tuple[Step, Inputs]], readers: ThreadPoolExecutor
+    ) -> Iterator[Inputs]:
+        """Yield what DALI asks for, some steps ahead, and note what it was given."""
         for step in self._steps:
             samples = step.samples
             views = self._view(step.epoch, samples, self._split.sizes[samples])
             parts = readers.map(self._read, np.array_split(samples, _READERS))
-            files = [np.frombuffer(file, np.uint8) for part in parts for file in part]
-            begun.append(step)
-            yield (
-                files,
+            inputs = (
+                [np.frombuffer(file, np.uint8) for part in parts for file in part],
                 views.windows[:, :2].astype(np.int32),
                 views.windows[:, 2:].astype(np.int32),
                 views.resized.astype(np.float32),
                 *(_place(views.starts, views.resized - self._form.size)),
                 views.mirrored.astype(np.int32),
             )
+            begun.append((step, inputs))
+            yield inputs
 
     def _read(self, samples: np.ndarray) -> list[bytes]:
         return [self._split.read(sample) for sample in samples.tolist()]
 
-    def _take(self, pipeline: Pipeline, begun: deque[Step]) -> tuple[Tensor, Step]:
+    def _take(self, pipeline: Pipeline, begun: deque[tuple[Step, Inputs]]) -> tuple[Tensor, Step]:
         try:
             squares_, shapes = pipeline.run()
-        except RuntimeError as error:
+        except UserError:  # about a file that could not be read
+            raise
+        except Exception as error:  # DALI has a class for each kind
             raise self._explained(begun, error) from None
-        step = begun.popleft()
-        for sample, shape in zip(step.samples.tolist(), np.array(shapes.as_array()), strict=True):
-            self._split.check_size(sample, int(shape[0]), int(shape[1]))
+        step, (files, *_) = begun.popleft()
+        sizes = np.array(shapes.as_array())[:, :2].tolist()
+        for sample, size, file in zip(step.samples.tolist(), sizes, files, strict=True):
+            self._split.check_unchanged(sample, tuple(size), len(file))
         images = self._out_of_dali(torch.from_dlpack(squares_.as_tensor()))
         return (images.permute(0, 3, 1, 2) if self._form.layout == "HWC" else images), step
 
@@ -112,13 +124,30 @@ class DaliLoader:
         # On the CPU a result is not used again before it is let go.
         return images.pin_memory() if self._delivery.device.type == "cuda" else images
 
-    def _explained(self, begun: deque[Step], error: RuntimeError) -> Exception:
+    def _explained(self, begun: deque[tuple[Step, Inputs]], error: Exception) -> Exception:
         """Return the error that names the image; DALI speaks of a whole batch."""
-        for sample in (sample for step in begun for sample in step.samples.tolist()):
+        begun_samples = [
+            (sample, inputs, place)
+            for step, inputs in begun
+            for place, sample in enumerate(step.samples.tolist())
+        ]
+        for sample, inputs, place in begun_samples:
             size = self._split.sizes[sample].tolist()
-            if reason := why_undecodable(self._split.read(sample), size):
+            if reason := why_undecodable(inputs[0][place].tobytes(), size):
                 return DataError(self._split.complaint(sample, reason))
-        return RuntimeError(f"DALI failed in steps whose images can all be decoded: {error}")
+        for sample, inputs, place in begun_samples:
+            if reason := self._why_no_square(inputs, place):
+                return DataError(self._split.complaint(sample, reason))
+        return RuntimeError(f"DALI failed in steps whose images it can all decode alone: {error}")
+
+    def _why_no_square(self, inputs: Inputs, place: int) -> str | None:
+        """Return why DALI cannot do with one image alone what it was to do, None if it can."""
+        alone = tuple(each[place : place + 1] for each in inputs)
+        try:
+            squares(iter([alone]), 1, 1, self._decode_on, self._form).run()
+        except Exception as error:
+            return f"cannot be cropped by DALI ({' '.join(str(error).split())})"
+        return None
 
 
 def _place(starts: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

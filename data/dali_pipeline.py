@@ -1,5 +1,6 @@
 """The DALI pipelines: from encoded images to squares, and one that only tries to decode."""
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from data.interface import MEAN, STD
 
 Inputs = tuple[list[np.ndarray] | np.ndarray, ...]
 _DTYPES = [types.UINT8, *[types.INT32] * 2, *[types.FLOAT] * 3, types.INT32]
+
+_ready: dict[int, Pipeline] = {}  # of each process: its threads do not live on in a fork
 
 _DECODING = {
     "output_type": types.RGB,
@@ -83,17 +86,42 @@ def squares(
     return pipeline
 
 
-def why_undecodable(content: bytes) -> str | None:
-    """Return why DALI cannot decode an image on the CPU, None if it can."""
-    pipeline = Pipeline(batch_size=1, num_threads=1, device_id=None)
+def why_undecodable(content: bytes, pixels: np.ndarray | None = None) -> str | None:
+    """Return why DALI on the CPU cannot decode an image, or decodes another; None if it can.
+
+    Args:
+        content: the file.
+        pixels: (H, W, 3) uint8, what it should become but for one grey level.
+    """
+    pipeline = _ready.pop(os.getpid(), None) or _whole()
+    try:
+        pipeline.feed_input("encoded", [np.frombuffer(content, np.uint8)])
+        images, shapes = pipeline.run()
+    except Exception as error:  # DALI has a class for each kind
+        # The pipeline is of no use any more.
+        told = str(error).partition("encountered:")[2].partition("Current pipeline")[0]
+        return f"cannot be decoded by DALI ({' '.join(told.split()) or error})"
+    _ready[os.getpid()] = pipeline
+    if pixels is None:
+        return None
+    theirs, announced = np.array(images.at(0)), tuple(np.array(shapes.at(0))[:2].tolist())
+    for height, width in (theirs.shape[:2], announced):
+        if (height, width) != pixels.shape[:2]:
+            return (
+                f"is {width} x {height} px for DALI, {pixels.shape[1]} x {pixels.shape[0]} for PIL"
+            )
+    apart = int((np.maximum(theirs, pixels) - np.minimum(theirs, pixels)).max(initial=0))
+    return f"is another for DALI than for PIL, by {apart} of 255 levels" if apart > 1 else None
+
+
+def _whole() -> Pipeline:
+    """Return a pipeline that decodes one whole image, as `squares` decodes parts."""
+    pipeline = Pipeline(batch_size=1, num_threads=1, device_id=None, prefetch_queue_depth=1)
     with pipeline:
         encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
-        pipeline.set_outputs(fn.decoders.image(encoded, **_DECODING))
-    try:
-        pipeline.build()
-        pipeline.feed_input("encoded", [np.frombuffer(content, np.uint8)])
-        pipeline.run()
-    except (RuntimeError, ValueError) as error:
-        told = str(error).partition("encountered:")[2].partition("Current pipeline")[0]
-        return " ".join(told.split()) or str(error)
-    return None
+        pipeline.set_outputs(
+            fn.decoders.image(encoded, **_DECODING),
+            fn.peek_image_shape(encoded, adjust_orientation=False),
+        )
+    pipeline.build()
+    return pipeline

@@ -13,6 +13,7 @@ from PIL import Image
 
 from configs.errors import run_command
 from data.interface import DataError
+from data.paths import expanded
 
 VAL_EVERY = 5  # every fifth image is for validation: 360 of 1,797
 
@@ -49,6 +50,8 @@ def write_digits(out: Path) -> str:
             # 17 grey levels, 0 to 16
             Image.fromarray(np.rint(pixels * (255 / 16)).astype(np.uint8)).save(path)
         temporary.rename(out)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return f"{out}: {len(files)} handwritten digits written"
@@ -60,7 +63,7 @@ def main() -> None:
         prog="python -m data.digits",
         description="Write scikit-learn's 1,797 handwritten digits as an image folder.",
     )
-    parser.add_argument("out", type=Path, help="folder to create, with train/ and val/ inside")
+    parser.add_argument("out", type=expanded, help="folder to create, with train/ and val/ inside")
     print(write_digits(parser.parse_args().out))
 
 

@@ -1,9 +1,18 @@
-"""The list of images to leave out: one <split>/<class>/<file> a line, a tab, the reason."""
+"""The list of images to leave out: one <split>/<class>/<file> a line, a tab, the reason.
 
+A path with a character that would end it (a tab, a line's end) is written as JSON writes strings,
+in double quotes. No other path begins with one, so that older lists read as they did.
+"""
+
+import json
 import os
 from pathlib import Path
 
 from data.interface import SPLITS, DataError
+from data.machine import machine_error
+from data.paths import expanded, printable
+
+_ENDS = b"\t\n\r"
 
 
 def read_excluded(file: str | Path) -> dict[str, list[bytes]]:
@@ -13,43 +22,79 @@ def read_excluded(file: str | Path) -> dict[str, list[bytes]]:
         DataError: the file cannot be read, or a line names no split.
     """
     try:
-        lines = Path(file).read_bytes().splitlines()
+        lines = expanded(file).read_bytes().splitlines()
     except OSError as error:
-        raise DataError(f"data.exclude: {file}: cannot be read ({error.strerror})") from None
+        told = DataError(f"data.exclude: {file}: cannot be read ({error.strerror})")
+        raise machine_error(error) or told from None
     excluded: dict[str, list[bytes]] = {split: [] for split in SPLITS}
     for number, line in enumerate(lines, start=1):
         path = line.split(b"\t")[0]
         if not path or path.startswith(b"#"):
             continue
-        split, _, rest = path.partition(b"/")
-        if os.fsdecode(split) not in SPLITS or not rest:
+        try:
+            split, _, rest = _unquoted(path).partition(b"/")
+            excluded[os.fsdecode(split)].append(rest)
+        except (ValueError, KeyError):
+            rest = b""
+        if not rest:
             raise DataError(
                 f"{file}:{number}: should be train/<class>/<file> or val/<class>/<file>"
             )
-        excluded[os.fsdecode(split)].append(rest)
     return excluded
+
+
+def _quoted(path: bytes) -> bytes:
+    if not any(end in path for end in _ENDS):
+        return path
+    return json.dumps(os.fsdecode(path)).encode()
+
+
+def _unquoted(path: bytes) -> bytes:
+    return os.fsencode(json.loads(path)) if path.startswith(b'"') else path
 
 
 def claim_excluded(file: Path, root: str | Path) -> None:
     """Make sure that `file` may be written: that it is absent, or an older list of this data set.
 
     Raises:
-        DataError: it is anything else.
+        DataError: it is anything else, or cannot be written.
     """
-    if file.exists() and (file.is_dir() or not file.read_bytes().startswith(_title(root))):
+    if not file.parent.is_dir():
+        raise DataError(f"{file.parent}: there is no such folder; create it, or give another --out")
+    if file.exists() and (not file.is_file() or not _content(file).startswith(_title(root))):
         raise DataError(f"{file}: is not the list of {root}; choose another file with --out")
+    if not os.access(file.parent, os.W_OK):
+        raise DataError(f"{file.parent}: cannot be written; choose another file with --out")
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file}: cannot be read ({error.strerror}); choose another file with --out"
+        ) from None
 
 
 def _title(root: str | Path) -> bytes:
-    return b"# Images of " + os.fsencode(Path(root).resolve()) + b" to leave out (data.exclude)\n"
+    place = printable(str(Path(root).resolve())).encode()
+    return b"# Images of " + place + b" to leave out (data.exclude)\n"
 
 
 def write_excluded(file: Path, root: str | Path, bad: list[tuple[str, bytes, str]]) -> None:
-    """Write split, path and reason of every image to leave out, replacing the file as a whole."""
+    """Write split, path and reason of every image to leave out, replacing the file as a whole.
+
+    Raises:
+        DataError: there is no room, or no right.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     lines = [_title(root)]
     for split, path, reason in bad:
         told = " ".join(reason.split()).encode(errors="replace")
-        lines.append(split.encode() + b"/" + path + b"\t" + told + b"\n")
-    temporary.write_bytes(b"".join(lines))
-    os.replace(temporary, file)
+        lines.append(_quoted(split.encode() + b"/" + path) + b"\t" + told + b"\n")
+    try:
+        temporary.write_bytes(b"".join(lines))
+        os.replace(temporary, file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"{file}: cannot be written ({error.strerror})") from None

@@ -1,97 +1,113 @@
 """An image folder, ROOT/train/<class>/ and ROOT/val/<class>/, as torchvision's ImageFolder."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets.folder import IMG_EXTENSIONS, find_classes, make_dataset
 
-from data.headers import read_sizes
+from data import walk
+from data.headers import read_headers
 from data.interface import SPLITS, DataError
+from data.paths import printable
+from data.walk import Seen
+
+Arrays = dict[str, np.ndarray]
 
 
-def state(root: Path) -> str:
-    """Return a digest that changes when a file or class is added, removed or renamed.
+def is_current(root: Path, arrays: Arrays) -> bool:
+    """Tell whether no file or folder was added, removed or renamed since `scan` returned this.
+
+    Only folders are asked: an ImageNet has 2,002 of them.
+    """
+    folders = map(os.fsdecode, arrays["folders"].tolist())
+    try:
+        times = [walk.folder_times(os.path.join(root, folder)) for folder in folders]
+    except OSError:
+        return False
+    return np.array_equal(np.array(times), arrays["folder_times"])
+
+
+def scan(root: Path) -> Arrays:
+    """Return what the index holds of a folder.
+
+    `classes`, `notes` on what was left out, `folders` and their `folder_times`; named by split:
+    paths, labels, sizes, lengths, and the places of images that cannot be used (bad).
 
     Raises:
-        DataError: `root` is no image folder, or the classes of the splits differ.
+        DataError: `root` is no image folder, the classes of the splits differ, a class is empty,
+            or the machine has reached a limit.
     """
-    digest = hashlib.sha256()
+    seen = {split: Seen() for split in SPLITS}
+    classes = _classes(root, seen)
+    arrays: Arrays = {"classes": np.array([os.fsencode(name) for name in classes])}
     for split in SPLITS:
-        for name in _classes(root):
-            line = f"{split}/{name} {os.stat(root / split / name).st_mtime_ns}\n"
-            digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def scan(root: Path) -> dict[str, np.ndarray]:
-    """Return the classes and, named by split, paths, labels, sizes, and what is wrong with whom.
-
-    Raises:
-        DataError: a class without images.
-    """
-    classes = _classes(root)
-    arrays = {"classes": np.array([os.fsencode(name) for name in classes])}
-    for split in SPLITS:
-        files, labels = _files(root / split, classes)
-        sizes, bad = read_sizes(files, f"indexing {split}/")
+        files, labels = _files(root / split, classes, seen[split])
+        sizes, lengths, bad = read_headers(files, f"indexing {split}/")
         start = len(os.fsencode(root / split)) + 1
         arrays |= {
             f"{split}_paths": np.array([os.fsencode(file)[start:] for file in files]),
             f"{split}_labels": np.array(labels, dtype=np.int64),
             f"{split}_sizes": sizes,
+            f"{split}_lengths": lengths,
             f"{split}_bad": np.array(list(bad), dtype=np.int64),
-            f"{split}_reasons": np.array(list(bad.values()), dtype=str),
         }
-    return arrays
+    folders = {path: times for each in seen.values() for path, times in each.folders.items()}
+    told = [note for split in SPLITS for note in walk.notes(split, seen[split])]
+    return arrays | {
+        "folders": np.array([os.fsencode(os.path.relpath(path, root)) for path in folders]),
+        "folder_times": np.array(list(folders.values()), dtype=np.int64),
+        "notes": np.array(told, dtype=str),
+    }
 
 
-def _files(folder: Path, classes: list[str]) -> tuple[list[str], list[int]]:
-    labels = {name: label for label, name in enumerate(classes)}
-    try:
-        samples = make_dataset(str(folder), labels, IMG_EXTENSIONS)
-    except FileNotFoundError as error:  # a class without images
-        reason = str(error).split("Supported")[0].strip()
-        raise DataError(f"{folder}: {reason} Add images or delete the class folder") from None
-    return [file for file, _ in samples], [label for _, label in samples]
+def _files(folder: Path, classes: list[str], seen: Seen) -> tuple[list[str], list[int]]:
+    images = [walk.image_files(str(folder / name), seen) for name in classes]
+    empty = [printable(name) for name, files in zip(classes, images, strict=True) if not files]
+    if empty:
+        listed = ", ".join(empty[:3]) + ", ..." * (len(empty) > 3)
+        left_out = "".join(f" ({note})" for note in walk.notes(folder.name, seen))
+        raise DataError(
+            f"{folder}: found no valid file for the classes {listed}{left_out}. Add images or "
+            f"delete the class folder"
+        )
+    labels = [label for label, files in enumerate(images) for _ in files]
+    return [file for files in images for file in files], labels
 
 
-def _classes(root: Path) -> list[str]:
-    names = {split: _class_names(root, split) for split in SPLITS}
+def _classes(root: Path, seen: dict[str, Seen]) -> list[str]:
+    names = {split: _class_names(root, split, seen[split]) for split in SPLITS}
     only = {
         split: sorted(set(names[split]) - set(names[other]))
         for split, other in zip(SPLITS, reversed(SPLITS), strict=True)
     }
     if any(only.values()):
         listed = "; ".join(
-            f"{len(extra)} only in {split}/ ({', '.join(extra[:3])}{', ...' * (len(extra) > 3)})"
+            f"{len(extra)} only in {split}/ ("
+            f"{', '.join(map(printable, extra[:3]))}{', ...' * (len(extra) > 3)})"
             for split, extra in only.items()
             if extra
         )
-        raise DataError(f"{root}: train/ and val/ must have the same class folders: {listed}")
+        flat = names["val"] == ["images"]  # Tiny-ImageNet's validation images lie there together
+        raise DataError(
+            f"{root}: train/ and val/ must have the same class folders: {listed}"
+            + "; `python -m data.imagenet --help` sorts val/images by val_annotations.txt" * flat
+        )
     return names["train"]
 
 
-def _class_names(root: Path, split: str) -> list[str]:
+def _class_names(root: Path, split: str, seen: Seen) -> list[str]:
     folder = root / split
     if not os.path.isdir(folder):
         raise DataError(
             f"{folder}: missing; data.root must hold train/<class>/ and val/<class>/, or the "
             f"shards that `python -m data.shard` writes"
         )
-    try:
-        names = find_classes(str(folder))[0]
-        closed = [name for name in names if not os.access(folder / name, os.R_OK | os.X_OK)]
-        if closed:
-            raise DataError(f"{folder / closed[0]}: cannot be read; check its rights")
-        return names
-    except FileNotFoundError:  # no folder inside
-        flat = any(entry.name.lower().endswith(IMG_EXTENSIONS) for entry in folder.iterdir())
+    names = walk.class_names(str(folder), seen)
+    if not names:
+        flat = bool(seen.beside)
         what = "holds images but no class folders" if flat else "has no class folders"
         raise DataError(
             f"{folder}: {what}; move each image into {split}/<class>/"
             + (" (`python -m data.imagenet` sorts ImageNet's own files)" if flat else "")
-        ) from None
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its rights") from None
+        )
+    return names

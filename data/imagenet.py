@@ -9,13 +9,14 @@ import os
 import shutil
 import sys
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tqdm import tqdm
 
 from configs.errors import run_command
 from data.interface import CLASSES, IMAGENET, DataError
+from data.paths import expanded, is_folder_name, printable
 from data.val_classes import read_val_classes
 
 
@@ -27,23 +28,49 @@ def unpack_train(tar: Path, out: Path) -> None:
     """
     try:
         with tarfile.open(tar, "r:") as outer:
-            classes = [member for member in outer if member.name.endswith(".tar")]
-            for member in tqdm(classes, "train/", unit="class", disable=None):
-                folder = out / member.name.removesuffix(".tar")
+            classes = _members(tar, [member for member in outer if member.name.endswith(".tar")])
+            for name in classes:
+                if not is_folder_name(name.removesuffix(".tar")):
+                    raise DataError(f"{tar}: {printable(name)} names no class")
+            for name, member in tqdm(classes.items(), "train/", unit="class", disable=None):
+                folder = out / name.removesuffix(".tar")
                 if not folder.exists():
-                    _unpack_class(outer.extractfile(member), folder)
-    except (OSError, tarfile.TarError) as error:
+                    _unpack_class(outer.extractfile(member), folder, f"{tar}: {member.name}")
+    except (OSError, tarfile.TarError, EOFError) as error:
         raise DataError(f"{tar}: cannot be unpacked ({error}); is the download whole?") from None
     if not classes:
         raise DataError(f"{tar}: holds no <class>.tar; give ILSVRC2012_img_train.tar")
 
 
-def _unpack_class(file: IO[bytes], folder: Path) -> None:
+def _members(tar: Path | str, members: list[tarfile.TarInfo]) -> dict[str, tarfile.TarInfo]:
+    """Return members by their file names, all of them or none.
+
+    Raises:
+        DataError: one leads out of the folder it is unpacked into, is no file, or has the name of
+            another.
+    """
+    found: dict[str, tarfile.TarInfo] = {}
+    for member in members:
+        path, shown = PurePosixPath(member.name), printable(member.name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise DataError(f"{tar}: {shown} leads out of its folder; this is not ImageNet's tar")
+        if not member.isfile():
+            raise DataError(f"{tar}: {shown} is a link or device; this is not ImageNet's tar")
+        if path.name in found:
+            raise DataError(f"{tar}: holds {path.name} twice; this is not ImageNet's tar")
+        found[path.name] = member
+    return found
+
+
+def _unpack_class(file: IO[bytes], folder: Path, shown: str) -> None:
     temporary = folder.with_name(f".{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # of an earlier call that was stopped
-    temporary.mkdir(parents=True)
     with tarfile.open(fileobj=file, mode="r:") as inner:
-        inner.extractall(temporary, filter="data")
+        members = _members(shown, [member for member in inner if not member.isdir()])
+        temporary.mkdir(parents=True)
+        for name, member in members.items():
+            with (temporary / name).open("wb") as opened:
+                shutil.copyfileobj(inner.extractfile(member), opened)
     temporary.rename(folder)
 
 
@@ -61,17 +88,19 @@ def sort_val(source: Path, classes: dict[str, str] | list[str], out: Path) -> No
     """
     try:
         if source.is_dir():
+            nested = source / "images"  # Tiny-ImageNet's val/ holds them and val_annotations.txt
+            source = nested if nested.is_dir() else source
             files = {file.name: file for file in source.iterdir() if file.is_file()}
             targets = _targets(source, sorted(files), classes, out)
             for name, target in tqdm(targets.items(), "val/", unit="img", disable=None):
                 _link_or_copy(files[name], target)
             return
         with tarfile.open(source, "r:") as tar:
-            members = {Path(member.name).name: member for member in tar if member.isfile()}
+            members = _members(source, [member for member in tar if not member.isdir()])
             targets = _targets(source, sorted(members), classes, out)
             for name, target in tqdm(targets.items(), "val/", unit="img", disable=None):
                 _write(tar.extractfile(members[name]), target)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, EOFError) as error:
         raise DataError(f"{source}: cannot be sorted ({error})") from None
 
 
@@ -128,11 +157,16 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Stopped, the same command goes on. Exits with 1 if the counts are not ImageNet's.",
     )
-    parser.add_argument("out", type=Path, help="folder that will hold train/ and val/")
-    parser.add_argument("--train", type=Path, help="ILSVRC2012_img_train.tar")
-    parser.add_argument("--val", type=Path, help="ILSVRC2012_img_val.tar, or its images' folder")
+    parser.add_argument("out", type=expanded, help="folder that will hold train/ and val/")
+    parser.add_argument("--train", type=expanded, help="ILSVRC2012_img_train.tar")
     parser.add_argument(
-        "--val-classes", type=Path, help="the devkit's archive, or lines of file name and class"
+        "--val", type=expanded, help="ILSVRC2012_img_val.tar, or its images' folder"
+    )
+    parser.add_argument(
+        "--val-classes",
+        type=expanded,
+        help="the devkit's archive, Kaggle's LOC_val_solution.csv, Tiny-ImageNet's "
+        "val_annotations.txt, or lines of file name and class",
     )
     arguments = parser.parse_args()
     if bool(arguments.val) != bool(arguments.val_classes):

@@ -4,8 +4,8 @@ python -m data.index ROOT
 """
 
 import argparse
-import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,12 @@ import numpy as np
 from configs.errors import run_command
 from data import folder, shards
 from data.excluded import read_excluded
-from data.headers import read_sizes
-from data.index_cache import cached
+from data.fingerprint import fingerprint
+from data.headers import read_headers
+from data.index_cache import Arrays, cached
 from data.interface import SPLITS, DataError
+from data.machine import machine_error
+from data.paths import expanded, printable
 from data.split import Split
 
 
@@ -28,11 +31,13 @@ class Index:
         classes: names, in the order of the labels.
         splits: by their names.
         bad: for each split the reason, by place, why an image cannot be used.
+        notes: what was left out of the data set, a line each.
     """
 
     classes: tuple[str, ...]
     splits: dict[str, Split]
     bad: dict[str, dict[int, str]]
+    notes: tuple[str, ...] = ()
 
     @property
     def train(self) -> Split:
@@ -46,12 +51,8 @@ class Index:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of names, labels and sizes: equal for equal data sets, folder or shards."""
-        digest = hashlib.sha256("\n".join(self.classes).encode(errors="surrogateescape"))
-        for split in self.splits.values():
-            for array in (split.paths, split.labels, split.sizes):
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:16]
+        """Tells data sets apart (data/fingerprint.py)."""
+        return fingerprint(self.classes, (split.columns for split in self.splits.values()))
 
 
 def load_index(root: str | Path, exclude: str | Path | None = None) -> Index:
@@ -68,7 +69,7 @@ def load_index(root: str | Path, exclude: str | Path | None = None) -> Index:
     if exclude is not None:
         index = _without(index, read_excluded(exclude))
     bad = [
-        f"{split.name(sample)} ({reason})"
+        f"{printable(split.name(sample))} ({reason})"
         for name, split in index.splits.items()
         for sample, reason in index.bad[name].items()
     ]
@@ -81,31 +82,47 @@ def load_index(root: str | Path, exclude: str | Path | None = None) -> Index:
     return index
 
 
-def read_index(root: str | Path, again: bool = False) -> Index:
+def read_index(root: str | Path, again: bool = False, aloud: bool = False) -> Index:
     """Return the index of all images, from its cache where the data has not changed since.
 
-    Processes that ask at the same time wait for the one that scans.
+    Processes that ask at the same time wait for the one that scans, which also says what it leaves
+    out.
 
     Args:
         root: image folder with train/<class>/ and val/<class>/, or folder of shards.
         again: scan in any case.
+        aloud: say what is left out also where the cache knows it.
 
     Raises:
-        DataError: `root` is neither, a class is empty, or the classes of the splits differ.
+        DataError: `root` is neither, a class is empty, the classes of the splits differ, or the
+            machine has reached a limit.
     """
-    root = Path(root)
+    root = expanded(root)
     if not os.path.isdir(root):  # False, too, where a parent cannot be read
         raise DataError(f"{root}: there is no such folder; set data.root to your image folder")
-    source = shards if shards.found_in(root) else folder
-    arrays = cached(root, source.state(root), lambda: source.scan(root), again)
+
+    def scan() -> Arrays:
+        nonlocal aloud
+        aloud = True
+        return source.scan(root)
+
+    try:
+        source = shards if shards.found_in(root) else folder
+        arrays = cached(root, lambda known: source.is_current(root, known), scan, again)
+    except OSError as error:  # threads and locks take their share of the machine, too
+        told = f"{root}: cannot be indexed ({error.strerror or error})"
+        raise machine_error(error) or DataError(told) from None
+    notes = tuple(arrays["notes"].tolist()) if "notes" in arrays else ()
+    for note in notes * aloud:
+        print(f"warning: {note}", file=sys.stderr)
     classes = tuple(os.fsdecode(name) for name in arrays["classes"].tolist())
     splits = {name: _split(root, name, arrays) for name in SPLITS}
     bad = {name: _still_bad(splits[name], arrays.get(f"{name}_bad", ())) for name in SPLITS}
-    return Index(classes, splits, bad)
+    return Index(classes, splits, bad, notes)
 
 
-def _split(root: Path, name: str, arrays: dict[str, np.ndarray]) -> Split:
-    columns = [arrays[f"{name}_{column}"] for column in ("paths", "labels", "sizes")]
+def _split(root: Path, name: str, arrays: Arrays) -> Split:
+    columns = [arrays[f"{name}_{column}"] for column in ("paths", "labels", "sizes", "lengths")]
     if f"{name}_places" not in arrays:
         return Split(root / name, *columns)
     return Split(root, *columns, arrays[f"{name}_places"], tuple(arrays[f"{name}_tars"].tolist()))
@@ -116,8 +133,8 @@ def _still_bad(split: Split, places: np.ndarray) -> dict[int, str]:
     places = [int(place) for place in places]
     if not places:
         return {}
-    sizes, reasons = read_sizes([split.name(place) for place in places], "looking again")
-    split.sizes[places] = sizes
+    sizes, lengths, reasons = read_headers([split.file(i) for i in places], "looking again")
+    split.sizes[places], split.lengths[places] = sizes, lengths
     return {places[i]: reason for i, reason in reasons.items()}
 
 
@@ -131,7 +148,7 @@ def _without(index: Index, excluded: dict[str, list[bytes]]) -> Index:
         bad[name] = {int(new[i]): why for i, why in index.bad[name].items() if keep[i]}
     if not found:
         raise DataError("data.exclude: none of its files is in the data set; is it another's list?")
-    return Index(index.classes, kept, bad)
+    return Index(index.classes, kept, bad, index.notes)
 
 
 def main() -> None:
@@ -142,7 +159,7 @@ def main() -> None:
     parser.add_argument("root", help="folder that holds train/<class>/ and val/<class>/, or shards")
     parser.add_argument("--again", action="store_true", help="scan even if nothing seems changed")
     arguments = parser.parse_args()
-    read_index(arguments.root, arguments.again)
+    read_index(arguments.root, arguments.again, aloud=True)
     index = load_index(arguments.root)
     print(
         f"{len(index.classes)} classes, {len(index.train)} training and {len(index.val)} "

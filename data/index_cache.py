@@ -2,59 +2,86 @@
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
 import numpy as np
 
+from data.paths import open_regular
+
 CACHE_NAME = ".image_index.npz"
+_FORMAT = "2"  # of the arrays
 
 Arrays = dict[str, np.ndarray]
 
 
-def cached(root: Path, state: str, make: Callable[[], Arrays], again: bool = False) -> Arrays:
+def cached(
+    root: Path,
+    is_current: Callable[[Arrays], bool],
+    make: Callable[[], Arrays],
+    again: bool = False,
+) -> Arrays:
     """Return what `make` returned for `root` last time, or call it again.
 
-    It is called again when `state` is another, or if `again`. Processes that ask at the same time
-    wait for the one that calls it.
+    It is called again unless the cache is whole and `is_current`, or if `again`. Processes that
+    ask at the same time wait for the one that calls it.
     """
     arrays = None
     for file in _cache_files(root):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(f"{file}.lock"):
-                known = None if again or arrays else _read(file, state)
-                if known is not None:
-                    return known
-                arrays = arrays or make()
-                _write(file, arrays, state)
+            lock = filelock.FileLock(f"{file}.lock").acquire()
+        except (OSError, NotImplementedError):
+            continue  # not ours to write, or no locks: a cache must not stop a run
+        with lock:
+            known = None if again or arrays else _read(file)
+            if known is not None and is_current(known):
+                return known
+            arrays = arrays or make()
+            if _write(file, arrays):
                 return arrays
-        except OSError:
-            continue  # not ours to write, or no room: a cache must not stop a run
     return arrays or make()
 
 
 def _cache_files(root: Path) -> list[Path]:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    fallback = home / "partial-convolution-padding" / f"{name}{CACHE_NAME}"
-    return [root / CACHE_NAME, fallback] if os.access(root, os.W_OK) else [fallback]
-
-
-def _read(file: Path, state: str) -> Arrays | None:
+    beside = [root / CACHE_NAME] if os.access(root, os.W_OK) else []
     try:
-        with np.load(file) as arrays:
-            return dict(arrays) if str(arrays["state"]) == state else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # absent, or damaged
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and a user whom the machine does not know
+        return beside
+    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return [*beside, home / "partial-convolution-padding" / f"{name}{CACHE_NAME}"]
 
 
-def _write(file: Path, arrays: Arrays, state: str) -> None:
+def _read(file: Path) -> Arrays | None:
+    try:
+        with open_regular(str(file)) as opened, np.load(opened) as known:
+            arrays = dict(known)
+        return arrays if str(arrays.pop("digest")) == _digest(arrays) else None
+    # Absent, of another version, or damaged, for which numpy and zipfile have a dozen errors.
+    except Exception:
+        return None
+
+
+def _write(file: Path, arrays: Arrays) -> bool:
     temporary = file.with_name(f"{file.name}.{os.getpid()}.npz")
     try:
-        np.savez(temporary, state=np.array(state), **arrays)
+        np.savez(temporary, digest=np.array(_digest(arrays)), **arrays)
         os.replace(temporary, file)
+        return True
+    except OSError:
+        return False  # no room, or no right
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _digest(arrays: Arrays) -> str:
+    """Return what no damaged cache has: a wrong label in it would change the training unseen."""
+    digest = hashlib.sha256(_FORMAT.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()

@@ -1,7 +1,8 @@
 """A data set as WebDataset shards: ROOT/train-000000.tar, ..., ROOT/val-000000.tar, ...
 
 Of an image <key> a tar holds the file as it was, its class as <key>.cls, and <key>.json: its path
-in the image folder, its class, height and width. shards.json says what the tars hold together.
+in the image folder, its class, height and width. <key> is the image's place in the split.
+shards.json (data/manifest.py) says what the tars hold together.
 """
 
 import hashlib
@@ -9,84 +10,48 @@ import json
 import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from configs.same_data import same_data
+from data.fingerprint import Columns, fingerprint
 from data.interface import SPLITS, DataError
+from data.machine import machine_error
+from data.manifest import Manifest, manifest_file, read_manifest, tar_digest
+from data.paths import open_regular
 
 _THREADS = 8
+_MOST = 2**31 - 1  # pixels a side
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """What data.shard set out to write.
-
-    Attributes:
-        fingerprint: of the data set.
-        classes: in the order of the labels.
-        images: in each split.
-        images_per_shard: in every tar but a split's last.
-    """
-
-    fingerprint: str
-    classes: list[str]
-    images: dict[str, int]
-    images_per_shard: int
-
-    def shards(self, split: str) -> list[range]:
-        """Return the images of each tar of a split."""
-        images, step = self.images[split], self.images_per_shard
-        return [range(start, min(start + step, images)) for start in range(0, images, step)]
-
-    def write(self, root: Path) -> None:
-        """Write it into the folder of the shards, as a whole."""
-        temporary = root / f".shards.json.{os.getpid()}"
-        temporary.write_text(json.dumps(asdict(self)))
-        os.replace(temporary, _manifest_file(root))
-
-
-def read_manifest(root: Path) -> Manifest:
-    """Return the manifest of a folder of shards.
-
-    Raises:
-        DataError: it is missing or damaged.
-    """
-    try:
-        return Manifest(**json.loads(_manifest_file(root).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(
-            f"{_manifest_file(root)}: cannot be read ({error}); copy it from where the shards were "
-            f"written, or write them again by data.shard"
-        ) from None
+Arrays = dict[str, np.ndarray]
 
 
 def found_in(root: Path) -> bool:
     """Tell whether a folder holds shards, or some of their files."""
-    return _manifest_file(root).exists() or any(_tars(root, split) for split in SPLITS)
-
-
-def _manifest_file(root: Path) -> Path:
-    return root / "shards.json"
+    return manifest_file(root).exists() or any(_tars(root, split) for split in SPLITS)
 
 
 def _tars(root: Path, split: str) -> list[Path]:
     return sorted(root.glob(f"{split}-*.tar"))
 
 
-def state(root: Path) -> str:
-    """Return a digest that changes when a shard does.
+def is_current(root: Path, arrays: Arrays) -> bool:
+    """Tell whether neither shard nor manifest has changed since `scan` returned `arrays`.
 
     Raises:
         DataError: shards, or their manifest, are missing.
     """
+    return "state" in arrays and str(arrays["state"]) == _state(root)
+
+
+def _state(root: Path) -> str:
     manifest = read_manifest(root)
-    digest = hashlib.sha256(manifest.fingerprint.encode())
+    digest = hashlib.sha256(manifest_file(root).read_bytes())
     for split in SPLITS:
-        tars, expected = _tars(root, split), len(manifest.shards(split))
+        tars, expected = _tars(root, split), manifest.count(split)
         if not tars:
             raise DataError(f"{root}: holds no {split}-*.tar; write all shards by data.shard")
         if len(tars) != expected:
@@ -94,57 +59,130 @@ def state(root: Path) -> str:
                 f"{root}: holds {len(tars)} of {expected} {split} shards; copy the rest, or run "
                 f"the same data.shard again"
             )
-        for tar in tars:
+        for tar, name in zip(tars, manifest.tars(split), strict=True):
+            if tar.name != name:
+                raise DataError(f"{tar}: is none of the shards that shards.json lists; remove it")
             facts = tar.stat()
-            digest.update(f"{tar.name} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+            # The last time is one that a copy or a renamed file cannot bring along.
+            times = f"{facts.st_mtime_ns} {facts.st_ctime_ns}"
+            digest.update(f"{name} {facts.st_size} {times}\n".encode())
     return digest.hexdigest()
 
 
-def scan(root: Path) -> dict[str, np.ndarray]:
-    """Return the classes and, named by split, paths, labels, sizes, tars and places in them.
+def scan(root: Path) -> Arrays:
+    """Return what the index holds of a folder of shards.
+
+    `classes`, `state` (for is_current), and, named by split: paths, labels, sizes, lengths, tars,
+    and places in them.
 
     Raises:
-        DataError: a tar is damaged or was not written by data.shard.
+        DataError: a tar is damaged, is another than the manifest says, or was not written by
+            data.shard; or the machine has reached a limit.
     """
-    manifest = read_manifest(root)
-    arrays = {"classes": np.array([os.fsencode(name) for name in manifest.classes])}
+    state, manifest = _state(root), read_manifest(root)
+    arrays = {
+        "classes": np.array([os.fsencode(name) for name in manifest.classes]),
+        "state": np.array(state),
+    }
+    columns: list[Columns] = []
     for split in SPLITS:
-        files = _tars(root, split)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(_read, files, map(len, manifest.shards(split)))
-            bar = tqdm(found, f"indexing {split}", len(files), unit="tar", disable=None)
-            rows = [(tar, *row) for tar, found in enumerate(bar) for row in found]
-        arrays |= {
-            f"{split}_paths": np.array([os.fsencode(facts["path"]) for *_, facts in rows]),
-            f"{split}_labels": np.array([facts["label"] for *_, facts in rows], dtype=np.int64),
-            f"{split}_sizes": np.array(
-                [(facts["height"], facts["width"]) for *_, facts in rows], dtype=np.int32
-            ),
-            f"{split}_tars": np.array([file.name for file in files]),
-            f"{split}_places": np.array([place for *place, _ in rows], dtype=np.int64),
-        }
+        found, places = _scan_split(root, split, manifest)
+        kinds = ("paths", "labels", "sizes", "lengths")
+        arrays |= {f"{split}_{kind}": array for kind, array in zip(kinds, found, strict=True)}
+        arrays[f"{split}_tars"] = np.array(list(manifest.tars(split)))
+        arrays[f"{split}_places"] = places
+        columns.append(found)
+    known = fingerprint(manifest.classes, columns)
+    if not same_data(known, manifest.fingerprint):
+        names = [name for split in SPLITS for name in manifest.tars(split)]
+        raise DataError(
+            f"{manifest_file(root)}: says fingerprint {manifest.fingerprint}, but the tars, "
+            f"{names[0]} to {names[-1]}, make {known}; copy shards.json and all tars from one "
+            f"place, or delete them and write them again by data.shard"
+        )
     return arrays
 
 
-def _read(tar: Path, images: int) -> list[tuple[int, int, dict[str, Any]]]:
-    """Return offset, length and facts of every image of a tar, in order."""
-    rows, place = [], None
+def _scan_split(root: Path, split: str, manifest: Manifest) -> tuple[Columns, np.ndarray]:
+    def scan_tar(name: str, samples: range) -> tuple[Columns, list[int]]:
+        columns, offsets = _read(root / name, samples, len(manifest.classes))
+        if manifest.digests and tar_digest(columns) != manifest.digests[name]:
+            raise _foreign(root / name)
+        return columns, offsets
+
+    tars = manifest.tars(split)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(scan_tar, tars.keys(), tars.values())
+        read = list(tqdm(found, f"indexing {split}", len(tars), unit="tar", disable=None))
+    columns = tuple(np.concatenate(c) for c in zip(*(each for each, _ in read), strict=True))
+    places = [(tar, offset) for tar, (_, offsets) in enumerate(read) for offset in offsets]
+    return columns, np.array(places, dtype=np.int64)
+
+
+def _foreign(tar: Path) -> DataError:
+    return DataError(
+        f"{tar}: is not the shard that shards.json lists by this name, but one of other images; "
+        f"copy it from where the shards were written, or delete it and run the same data.shard "
+        f"again"
+    )
+
+
+def _read(tar: Path, samples: range, classes: int) -> tuple[Columns, list[int]]:
+    """Return the columns of a tar's images in order, and where each begins."""
     try:
-        with tarfile.open(tar, "r:") as opened:
-            for member in opened:
-                if member.name.endswith(".json"):
-                    facts = json.loads(opened.extractfile(member).read())
-                    rows.append((*place, facts))
-                elif not member.name.endswith(".cls"):
-                    place = (member.offset_data, member.size)
-            facts = [facts.keys() for *_, facts in rows]
-    except (OSError, tarfile.TarError, ValueError, TypeError) as error:
-        raise DataError(f"{tar}: cannot be read ({error}); write it again by data.shard") from None
-    if not rows or any(not names >= {"path", "label", "height", "width"} for names in facts):
+        with open_regular(str(tar)) as file, tarfile.open(fileobj=file, mode="r:") as opened:
+            rows = _rows(opened, classes)
+    except (OSError, MemoryError) as error:
+        raise machine_error(error) or _damaged(tar, error) from None
+    # tarfile, too, stumbles over damaged headers in many ways.
+    except Exception as error:
+        raise _damaged(tar, error) from None
+    if not rows:
         raise DataError(f"{tar}: was not written by `python -m data.shard`; write it by that")
-    if len(rows) != images:  # tarfile takes a damaged header for the end
+    if len(rows) != len(samples):  # tarfile takes a damaged header for the end
         raise DataError(
-            f"{tar}: is damaged, {len(rows)} of {images} images can be found; delete it and run "
-            f"the same data.shard again"
+            f"{tar}: is damaged, {len(rows)} of {len(samples)} images can be found; delete it and "
+            f"run the same data.shard again"
         )
+    keys, paths, labels, sizes, offsets, lengths = zip(*rows, strict=True)
+    if list(keys) != [f"{sample:08}" for sample in samples]:
+        raise _foreign(tar)
+    numbers = np.array(labels), np.array(sizes, dtype=np.int32), np.array(lengths)
+    return (np.array(paths), *numbers), list(offsets)
+
+
+def _damaged(tar: Path, error: Exception) -> DataError:
+    return DataError(f"{tar}: cannot be read ({error}); write it again by data.shard")
+
+
+def _rows(tar: tarfile.TarFile, classes: int) -> list[tuple]:
+    """Return key, path, label, size, offset and length of every image; none of another's tar."""
+    rows, image = [], None
+    for member in tar:
+        key, _, kind = member.name.rpartition(".")
+        if kind == "json":
+            facts = json.loads(tar.extractfile(member).read())
+            if (
+                image is None
+                or image.name.rpartition(".")[0] != key
+                or not _is_ours(facts, classes)
+            ):
+                return []
+            path, size = os.fsencode(facts["path"]), (facts["height"], facts["width"])
+            rows.append((key, path, facts["label"], size, image.offset_data, image.size))
+            image = None
+        elif kind != "cls":
+            image = member
     return rows
+
+
+def _is_ours(facts: Any, classes: int) -> bool:
+    return (
+        isinstance(facts, dict)
+        and facts.keys() >= {"path", "label", "height", "width"}
+        and isinstance(facts["path"], str)
+        and all(type(facts[name]) is int for name in ("label", "height", "width"))
+        and 0 <= facts["label"] < classes
+        and 0 < facts["height"] <= _MOST
+        and 0 < facts["width"] <= _MOST
+    )

@@ -3,13 +3,17 @@
 import errno
 import io
 import os
+import resource
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from data.fingerprint import Columns
 from data.interface import DataError
+from data.machine import machine_error
+from data.paths import open_regular, printable
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Split:
         paths: (n,) file-system bytes, <class>/<file>.
         labels: (n,) int64 class of each image.
         sizes: (n, 2) int32 height and width in pixels.
-        places: shards only: (n, 3) int64 number of the tar, offset and length in bytes.
+        lengths: (n,) int64 bytes of each image's file.
+        places: shards only: (n, 2) int64 number of the tar and offset in it, in bytes.
         tars: shards only: names of the tars.
     """
 
@@ -29,6 +34,7 @@ class Split:
     paths: np.ndarray
     labels: np.ndarray
     sizes: np.ndarray
+    lengths: np.ndarray
     places: np.ndarray | None = None
     tars: tuple[str, ...] = ()
 
@@ -40,38 +46,49 @@ class Split:
         places = None if self.places is None else self.places[keep]
         # As narrow as the longest path that is left, like the index of a set without the others.
         paths = np.array(self.paths[keep].tolist(), dtype=bytes)
-        return Split(self.folder, paths, self.labels[keep], self.sizes[keep], places, self.tars)
+        labels, sizes, lengths = self.labels[keep], self.sizes[keep], self.lengths[keep]
+        return Split(self.folder, paths, labels, sizes, lengths, places, self.tars)
+
+    @property
+    def columns(self) -> Columns:
+        """What the fingerprint covers."""
+        return self.paths, self.labels, self.sizes, self.lengths
+
+    def file(self, sample: int) -> str:
+        """Return the path of the image's file, or of the tar that holds it."""
+        if self.places is None:
+            return os.path.join(self.folder, os.fsdecode(bytes(self.paths[sample])))
+        return os.path.join(self.folder, self.tars[self.places[sample, 0]])
 
     def name(self, sample: int) -> str:
         """Return what a user finds the image by."""
-        path = os.fsdecode(bytes(self.paths[sample]))
-        if self.places is None:
-            return os.path.join(self.folder, path)
-        return f"{os.path.join(self.folder, self.tars[self.places[sample, 0]])}: {path}"
+        path = "" if self.places is None else f": {os.fsdecode(bytes(self.paths[sample]))}"
+        return self.file(sample) + path
 
     def read(self, sample: int) -> bytes:
         """Return the encoded image.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it cannot be read, or the machine has reached a limit.
         """
         try:
             return self.content(sample)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
+            if told := machine_error(error):
+                raise told from None
             raise DataError(self.complaint(sample, f"cannot be read ({error.strerror})")) from None
 
     def content(self, sample: int) -> bytes:
         """Return the encoded image.
 
         Raises:
-            OSError: the file is gone, may not be read, or is shorter than it was.
+            OSError: the file is gone, may not be read, is no file, or is shorter than it was.
         """
         if self.places is None:
-            with open(self.name(sample), "rb", buffering=0) as file:
-                return file.readall()
-        tar, offset, length = self.places[sample].tolist()
-        shard = _opened(self.folder / self.tars[tar])
-        content = os.pread(shard.fileno(), length, offset)
+            with open_regular(self.file(sample)) as file:
+                return file.read()
+        length, offset = int(self.lengths[sample]), int(self.places[sample, 1])
+        content = os.pread(_opened(self.file(sample)).fileno(), length, offset)
         if len(content) < length:
             raise OSError(errno.EIO, "the tar has been cut off")
         return content
@@ -79,22 +96,32 @@ class Split:
     def complaint(self, sample: int, reason: str) -> str:
         """Return the message about an image that cannot be used."""
         return (
-            f"{self.name(sample)}: {reason}; mend it, or run `python -m data.check "
+            f"{printable(self.name(sample))}: {reason}; mend it, or run `python -m data.check "
             f"{self.root}` and train with the list of bad files that it writes (data.exclude)"
         )
 
-    def check_size(self, sample: int, height: int, width: int) -> None:
-        """Compare an image's size with the one in the index, which its crops were planned for.
+    def check_unchanged(self, sample: int, size: tuple[int, int], length: int) -> None:
+        """Compare an image with the index, by which its crops were planned and the data is known.
+
+        Args:
+            sample: its place.
+            size: its height and width in pixels.
+            length: of its file in bytes.
 
         Raises:
             DataError: it is another.
         """
-        known = tuple(self.sizes[sample].tolist())
-        if (height, width) != known:
-            raise DataError(
-                f"{self.name(sample)}: is {width} x {height} px, was {known[1]} x {known[0]} when "
-                f"it was indexed; run `python -m data.index --again {self.root}`"
-            )
+        (height, width), known, before = size, self.sizes[sample].tolist(), self.lengths[sample]
+        if [height, width] != known:
+            changed = f"is {width} x {height} px, was {known[1]} x {known[0]}"
+        elif length != before:
+            changed = f"is {length:,} bytes long, was {before:,}"
+        else:
+            return
+        raise DataError(
+            f"{printable(self.name(sample))}: {changed} when it was indexed; run `python -m "
+            f"data.index --again {self.root}`"
+        )
 
     @property
     def root(self) -> Path:
@@ -108,7 +135,10 @@ class _Shard(io.FileIO):
 
 
 # Kept open: on a network file system an open is what costs. Read by position, so that threads and
-# forked workers may share it. A process may usually open 1,024 files.
-@lru_cache(512)
-def _opened(tar: Path) -> _Shard:
+# forked workers may share it. A process may usually open 1,024 files, and needs some for the rest.
+_OPEN = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+@lru_cache(512 if _OPEN == resource.RLIM_INFINITY else min(512, _OPEN // 4))
+def _opened(tar: str) -> _Shard:
     return _Shard(tar)

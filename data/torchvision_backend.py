@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.delivery import Delivery
 from data.interface import Batch, DataError
+from data.machine import demand_open_files, machine_error
 from data.split import Split
 from data.steps import EvalSteps, Step, TrainSteps
 from data.views import EvalView, TrainView
@@ -20,13 +21,15 @@ from data.views import EvalView, TrainView
 _SHARED_MEMORY = "/dev/shm"
 _GRACE = 10  # s
 _PREFETCH = 2  # steps each worker prepares ahead
+_FILES = 10  # open in this process for each worker: pipes, and the batches on their way
 
 
 class TorchvisionLoader:
     """The Loader of an image folder or of shards (data/interface.py).
 
     Raises:
-        DataError: /dev/shm, through which the workers hand over their batches, is too small.
+        DataError: /dev/shm, through which the workers hand over their batches, is too small, or
+            too few files may be open.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TorchvisionLoader:
         self._steps = steps
         self._delivery = delivery
         if workers:
+            demand_open_files(_FILES * workers)
             _check_shared_memory(workers * (_PREFETCH + 1) * steps.share * 3 * view.image_size**2)
         self._loader = DataLoader(
             _Pixels(split, view),
@@ -134,7 +138,10 @@ class _Pixels(Dataset):
         try:
             with Image.open(io.BytesIO(content)) as file:
                 image = file.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except MemoryError as error:
+            raise machine_error(error) from None
+        # PIL's readers of damaged files raise whatever they stumble over.
+        except Exception as error:
             raise DataError(self.split.complaint(sample, f"cannot be decoded ({error})")) from None
-        self.split.check_size(sample, image.height, image.width)
+        self.split.check_unchanged(sample, (image.height, image.width), len(content))
         return image

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.load import recorded_settings
+from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from records import summary
 from records.files import RunError, read_json
@@ -80,7 +81,8 @@ def collect(root: Path) -> list[Run]:
         raise RunError(f"{root}: no run directories; give the folder that holds them to --runs")
     first_of: dict[str, Run] = {}
     seen: dict[tuple, Run] = {}
-    for run in runs:
+    # The fullest fingerprint first: runs of an older version must not hide that others differ.
+    for run in sorted(runs, key=lambda run: -len(run.fingerprint or "")):
         other = seen.setdefault((run.arch, run.padding, run.seed), run)
         if other is not run:
             raise RunError(
@@ -94,7 +96,7 @@ def collect(root: Path) -> list[Run]:
 def _read(run: RunDir) -> Run:
     settings, finished = _settings(run.config_file), run.is_finished()
     environment = run.environment_file
-    fingerprint = read_json(environment)["data_fingerprint"] if environment.is_file() else None
+    fingerprint = _fingerprint(read_json(environment)) if environment.is_file() else None
     evaluations = _evaluations(run.evaluations)
     if not finished:
         return Run(run.path, settings, finished, fingerprint, evaluations)
@@ -137,9 +139,17 @@ def _evaluations(folder: Path) -> dict[str, dict[str, Any]]:
     return evaluations
 
 
+def _fingerprint(environment: dict[str, Any]) -> str | None:
+    """Return the fullest that a session recorded: older versions wrote its first part alone."""
+    sessions = (environment, *environment.get("resumed", ()))
+    return max((session["data_fingerprint"] for session in sessions), key=lambda f: len(f or ""))
+
+
 def _refuse_other_recipe(one: Run, other: Run) -> None:
     left, right = _recipe(one), _recipe(other)
     changed = [key for key in left | right if left.get(key) != right.get(key)]
+    if same_data(one.fingerprint, other.fingerprint):
+        changed = [key for key in changed if key != "data set"]
     if changed:
         listed = ", ".join(f"{key}: {left.get(key)} and {right.get(key)}" for key in changed)
         raise RunError(

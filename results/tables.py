@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from configs.same_data import same_data
 from records.run_dir import RunError
 from results import printed
 from results.collect import Run
@@ -152,9 +153,11 @@ def _evaluated(run: Run, padding: str) -> float:
         "count": run.val_count,
     }
     for key, value in expected.items():
-        if result.get(key) != value:
+        found = result.get(key)
+        same = same_data(found, value) if key == "data_fingerprint" else found == value
+        if not same:
             raise RunError(
-                f"{run.path}/eval/{padding}.json: {key} is {result.get(key)}, the run's is {value};"
+                f"{run.path}/eval/{padding}.json: {key} is {found}, the run's is {value};"
                 f" run evaluate.py {run.path} --padding {padding}"
             )
     correct, said = result.get("correct1"), result.get("top1")

@@ -23,9 +23,9 @@ BACKENDS = ["torchvision", "dali"]
 WORKERS = [("torchvision", 0), ("torchvision", 1), ("dali", 2)]
 
 
-def val_loader(root, backend, workers=0):
-    settings = [*TINY, f"data.root={root}", f"data.backend={backend}", f"data.workers={workers}"]
-    data = load(ROOT / "configs/resnet50.yaml", [*settings, "model.num_classes=2"]).data
+def val_loader(root, backend, workers=0, settings=()):
+    own = [*TINY, f"data.root={root}", f"data.backend={backend}", f"data.workers={workers}"]
+    data = load(ROOT / "configs/resnet50.yaml", [*own, "model.num_classes=2", *settings]).data
     return build_loaders(data, 2, 0, (0, 1), torch.device("cpu"), False).val
 
 
@@ -157,12 +157,10 @@ def test_an_iteration_that_is_left_leaves_no_thread(images):
 
 
 def test_a_file_that_is_gone_without_a_trace(folder):
-    """A file that disappears with its folder's time unchanged is found when it is read."""
+    """A folder that has lost a file is scanned again, also where its time was set back."""
     index = load_index(folder)
     times = (folder / "val" / "a").stat()
-    file = folder / "val" / "a" / "000.JPEG"
-    file.unlink()
+    (folder / "val" / "a" / "000.JPEG").unlink()
     os.utime(folder / "val" / "a", ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert len(load_index(folder).val) == len(index.val)
-    with pytest.raises(ValueError, match="000.JPEG: cannot be read"):
-        list(val_loader(folder, "torchvision"))
+    assert len(load_index(folder).val) == len(index.val) - 1
+    assert len(list(val_loader(folder, "torchvision"))) == 1

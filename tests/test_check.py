@@ -60,6 +60,17 @@ def test_check_of_a_good_data_set(folder, tmp_path, main_of):
     assert list(tmp_path.glob("bad.txt*")) == []
 
 
+def test_a_file_replaced_in_place_is_named(folder, tmp_path, main_of):
+    load_index(folder)
+    write_images(folder / "val" / "b", [(40, 40)], seed=7)  # of the same size
+    code, out, _ = main_of(data.check.main, folder, "--out", tmp_path / "bad.txt", "--workers", 1)
+    assert code == 1
+    assert "val/b/000.JPEG: was replaced since it was indexed; run data.index --again" in out
+    for backend in ("torchvision", "dali"):
+        with pytest.raises(ValueError, match="val/b/000.JPEG: is .* bytes long, was .* --again"):
+            every_batch(folder, backend, 0, 1, "val", "model.num_classes=2", classes=2)
+
+
 def test_a_list_is_overwritten_only_by_its_own_data_set(bad_folder, tmp_path, main_of):
     listed = tmp_path / "bad.txt"
     arguments = [bad_folder, "--out", listed, "--workers", 1]

@@ -136,7 +136,7 @@ def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
     assert summary["best"]["val_top1"] == max(row["val_top1"] for row in rows)
     environment = json.loads((run / "environment.json").read_text())
     assert environment["versions"]["torch"] == torch.__version__
-    assert (environment["world_size"], len(environment["data_fingerprint"])) == (1, 16)
+    assert (environment["world_size"], len(environment["data_fingerprint"])) == (1, 33)
     assert list((run / "tensorboard").iterdir())
     assert RunDir(run).status() == {"status": "finished", "reason": ""}
 

@@ -13,6 +13,7 @@ import PIL
 import torch
 import torchvision
 
+from configs.same_data import same_data
 from configs.schema import Config
 from records.files import RunError, read_json, write_json
 from records.run_dir import RunDir
@@ -60,12 +61,14 @@ def check_data(run: RunDir, fingerprint: str) -> None:
     """
     if not run.environment_file.is_file():
         return
-    before = read_json(run.environment_file)["data_fingerprint"]
-    if before != fingerprint:
-        raise RunError(
-            f"{run.path}: the data set has changed since the run began (fingerprint {before} -> "
-            f"{fingerprint}); restore it or start another run"
-        )
+    first = read_json(run.environment_file)
+    # A session of an older version knew less of the data: all of them must agree.
+    for before in (session["data_fingerprint"] for session in (first, *first["resumed"])):
+        if not same_data(before, fingerprint):
+            raise RunError(
+                f"{run.path}: the data set has changed since the run began (fingerprint {before} "
+                f"-> {fingerprint}); restore it or start another run"
+            )
 
 
 def record_environment(
