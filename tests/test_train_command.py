@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,7 +89,8 @@ def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, 
     name = "resnet50_partial_seed1"
     done = command("train.py", RESNET, *arguments("straight"), nproc=2)
     straight = tmp_path / "straight" / name
-    assert "warning" not in done.stderr
+    [warning] = re.findall("warning: (.*)", done.stderr)  # nothing but that its epochs are short
+    assert warning.startswith("an epoch has only 3 steps of 12 images, and BN's running statistics")
     rows = rows_without_times(straight)
     if (
         backend == "torchvision"
