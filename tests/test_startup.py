@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_is_one_line_and_then_the_same_command_works(tmp_pat
     if subprocess.run([*tiny, mount], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     line = [sys.executable, "train.py", "configs/resnet50.yaml", *QUICK, f"run.root={tmp_path}"]
-    # Two blocks: a folder takes none of them, config.yaml one, environment.json is too much.
+    # One block, first taken, then free: config.yaml takes it, and environment.json is too much.
     steps = f"""
         {mount}
         echo x > {tmp_path}/filler
@@ -112,5 +112,5 @@ def test_a_disk_that_is_full_is_one_line_and_then_the_same_command_works(tmp_pat
     assert len(refused) == 2
     assert all("No space left on device" in line for line in refused)
     assert done.stdout.splitlines()[-1].startswith(
-        f"{tmp_path}/resnet50_zero_seed1: finished already"
+        f"{tmp_path}/resnet50_zero_seed1: finished, best"
     )
