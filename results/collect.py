@@ -11,6 +11,7 @@ from records import summary
 from records.files import RunError, read_json
 from records.finished import finished_rows
 from records.run_dir import RunDir
+from records.sessions import data_fingerprints
 from results import printed
 
 # What may differ between the runs of one network: the variables of the study.
@@ -95,8 +96,8 @@ def collect(root: Path) -> list[Run]:
 
 def _read(run: RunDir) -> Run:
     settings, finished = _settings(run.config_file), run.is_finished()
-    environment = run.environment_file
-    fingerprint = _fingerprint(read_json(environment)) if environment.is_file() else None
+    # The fullest that a session recorded: older versions wrote its first part alone.
+    fingerprint = max(data_fingerprints(run), key=len, default=None)
     evaluations = _evaluations(run.evaluations)
     if not finished:
         return Run(run.path, settings, finished, fingerprint, evaluations)
@@ -137,12 +138,6 @@ def _evaluations(folder: Path) -> dict[str, dict[str, Any]]:
         if file.stem in printed.PADDINGS or content.get("padding") == file.stem:
             evaluations[file.stem] = content
     return evaluations
-
-
-def _fingerprint(environment: dict[str, Any]) -> str | None:
-    """Return the fullest that a session recorded: older versions wrote its first part alone."""
-    sessions = (environment, *environment.get("resumed", ()))
-    return max((session["data_fingerprint"] for session in sessions), key=lambda f: len(f or ""))
 
 
 def _refuse_other_recipe(one: Run, other: Run) -> None:

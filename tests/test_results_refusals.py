@@ -194,3 +194,12 @@ def test_it_ends_quietly_when_nobody_reads(tmp_path):
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
     assert len(list(out.iterdir())) == 3
+
+
+@pytest.mark.parametrize("content", [{}, {"data_fingerprint": 3}, {"resumed": [1]}])
+def test_a_damaged_environment_is_one_line(tmp_path, content, main_of):
+    run = write_run(tmp_path, "resnet50", "zero", 1, 76, 75)
+    write_json(run.environment_file, content)
+    code, _, err = main_of(*tables("--runs", tmp_path))
+    assert code == 2
+    assert err == f"error: {run.environment_file}: lacks the data_fingerprint; restore the file\n"

@@ -17,6 +17,7 @@ from configs.same_data import same_data
 from configs.schema import Config
 from records.files import RunError, read_json, write_json
 from records.run_dir import RunDir
+from records.sessions import data_fingerprints
 from training.distributed import Process
 
 _BN_STEPS = 10  # with BN's momentum of 0.1, a step's share has decayed to 1/e after so many
@@ -59,11 +60,8 @@ def check_data(run: RunDir, fingerprint: str) -> None:
     Raises:
         RunError: it is another one.
     """
-    if not run.environment_file.is_file():
-        return
-    first = read_json(run.environment_file)
     # A session of an older version knew less of the data: all of them must agree.
-    for before in (session["data_fingerprint"] for session in (first, *first["resumed"])):
+    for before in data_fingerprints(run):
         if not same_data(before, fingerprint):
             raise RunError(
                 f"{run.path}: the data set has changed since the run began (fingerprint {before} "
