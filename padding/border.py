@@ -16,12 +16,12 @@ from .geometry import Geometry, border_pixels, border_strips, ratio_map
 
 
 def scale_border_(output: Tensor, geometry: Geometry, bias: Tensor | None = None) -> None:
-    """Turn conv(x) into conv(x) r, or conv(x) + b into conv(x) r + b and 0 where r is 0, in place.
+    """Turn conv(x) into conv(x) r, or conv(x) + b into conv(x) r + b, in place.
 
     Args:
         output: (N, C, H, W), of a convolution with zero padding.
         geometry: of that convolution.
-        bias: (C,), if it is in `output` already.
+        bias: (C,), if it is in `output` already (may_hold_bias).
     """
     if bias is None and output.is_cuda and (scale_pixels_ := _triton_kernel(output.device)):
         wide = torch.promote_types(output.dtype, torch.float32)
@@ -37,8 +37,8 @@ def scale_border_(output: Tensor, geometry: Geometry, bias: Tensor | None = None
         view = strip.of(output)
         if strip.factor == 0:
             view.zero_()
-            continue
-        view.mul_(strip.factor)
+        else:
+            view.mul_(strip.factor)
         if bias is not None:
             view.add_(bias, alpha=1 - strip.factor)
 
@@ -56,9 +56,23 @@ def may_hold_bias(input: Tensor, geometry: Geometry) -> bool:
     """Return whether the convolution should add the bias itself, which saves a pass on a CPU.
 
     The sum is rounded, and r multiplies that rounding: not in half precision, nor by a large r.
+    Nor where a window sees no input: there must be none.
     """
-    exact = input.dtype.itemsize >= 4 and all(s.factor <= 2 for s in border_strips(geometry))
+    exact = input.dtype.itemsize >= 4 and all(0 < s.factor <= 2 for s in border_strips(geometry))
     return exact and not input.is_cuda
+
+
+def scale_gradient_(gradient: Tensor, geometry: Geometry) -> Tensor:
+    """Multiply an output's gradient by r, in place, and return what its sum loses by it, (C,).
+
+    The gradient of the bias is the sum of all of it; so the convolution may add up the scaled one.
+    """
+    lost = gradient.new_zeros(gradient.shape[1])
+    for strip in border_strips(geometry):
+        view = strip.of(gradient)
+        lost = lost + (1 - strip.factor) * view.sum((0, 2, 3))
+        view.mul_(strip.factor)
+    return lost
 
 
 def add_bias(output: Tensor, bias: Tensor, geometry: Geometry) -> Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .border import add_bias, may_hold_bias, scale_border_, without_blind
+from .border import add_bias, may_hold_bias, scale_border_, scale_gradient_, without_blind
 from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
 from .geometry import Geometry
 from .layer import PaddedConv2d, as_pair
@@ -136,18 +136,23 @@ class _PartialConvolution(PaddedConvolution):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of input, weight and bias."""
-        input, weight, _ = ctx.saved_tensors
+        input, weight, bias = ctx.saved_tensors
         settings, needed = ctx.settings, ctx.needs_input_grad
         geometry = settings.geometry(input, weight)
-        of_bias = None
-        if needed[2]:
-            of_bias = without_blind(gradient, geometry).sum((0, 2, 3))
-        gradient = gradient.clone()  # others may hold it: a residual sum hands it out twice
-        scale_border_(gradient, geometry)
-        of_input, of_weight, _ = torch.ops.aten.convolution_backward(
-            *(gradient, input, weight, None, *settings[:3]),
-            *(False, (0, 0), settings.groups, (*needed[:2], False)),
+        scaled = gradient.clone()  # others may hold it: a residual sum hands it out twice
+        by_convolution = needed[2] and may_hold_bias(input, geometry)
+        if by_convolution:
+            lost = scale_gradient_(scaled, geometry)
+        else:
+            scale_border_(scaled, geometry)
+        of_input, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            *(scaled, input, weight, None if bias is None else bias.shape, *settings[:3]),
+            *(False, (0, 0), settings.groups, (*needed[:2], by_convolution)),
         )
+        if by_convolution:
+            of_bias = of_bias + lost
+        elif needed[2]:
+            of_bias = without_blind(gradient, geometry).sum((0, 2, 3))
         return of_input, of_weight, of_bias, None
 
     @staticmethod
