@@ -27,29 +27,33 @@ def scale_border_(output: Tensor, geometry: Geometry, bias: Tensor | None = None
         wide = torch.promote_types(output.dtype, torch.float32)
         scale_pixels_(output, *border_pixels(geometry, wide, output.device))
         return
-    strips = border_strips(geometry)
+    if bias is None and (ratio := small_map(output, geometry)) is not None:
+        output.mul_(ratio)
+        return
     if bias is not None:  # an infinite sum stays what it is
         bias = torch.where(bias.isfinite(), bias, 0)[:, None, None]
-    elif strips and _is_small(output):
-        output.mul_(ratio_map(geometry, output.dtype))
-        return
-    for strip in strips:
+    for strip in border_strips(geometry):
         view = strip.of(output)
         if strip.factor == 0:
             view.zero_()
-        else:
+        elif bias is None:
             view.mul_(strip.factor)
-        if bias is not None:
-            view.add_(bias, alpha=1 - strip.factor)
+        else:
+            view.lerp_(bias, 1 - strip.factor)
 
 
-def _is_small(output: Tensor) -> bool:
-    """Return whether multiplying the whole map is faster than its strips (measured, on a CPU)."""
-    if output.device.type != "cpu" or is_in_torch_dispatch_mode():  # a mode's tensors are its own
-        return False
+def small_map(like: Tensor, geometry: Geometry) -> Tensor | None:
+    """Return r, (H, W), where one pass over the whole map is faster than its strips (measured).
+
+    Args:
+        like: a tensor of the output's dtype, device and layout.
+        geometry: of the convolution.
+    """
+    if like.device.type != "cpu" or is_in_torch_dispatch_mode():  # a mode's tensors are its own
+        return None
     # In channels_last the pixels of a column are runs of memory, otherwise single numbers.
-    limit = 100 if output.stride(1) == 1 else 64 * 64
-    return output.shape[2] * output.shape[3] <= limit
+    limit = 100 if like.stride(1) == 1 else 128 * 128
+    return ratio_map(geometry, like.dtype, limit)
 
 
 def may_hold_bias(input: Tensor, geometry: Geometry) -> bool:

@@ -53,10 +53,10 @@ def _factors(size: int, kernel: int, stride: int, padding: int, dilation: int) -
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # whoever asks first, others may need it for their gradients
-def ratio_map(geometry: Geometry, dtype: torch.dtype) -> Tensor:
-    """Return r of shape (H, W) on the CPU, rounded once."""
+def ratio_map(geometry: Geometry, dtype: torch.dtype, limit: int) -> Tensor | None:
+    """Return r of shape (H, W) on the CPU, rounded once; None beyond `limit` pixels."""
     rows, columns = padding_ratio(*geometry)
-    return (rows[:, None] * columns).to(dtype)
+    return (rows[:, None] * columns).to(dtype) if len(rows) * len(columns) <= limit else None
 
 
 @lru_cache(maxsize=64)

@@ -35,6 +35,8 @@ class PaddedConv2d(nn.Conv2d):
 
 def as_pair(value: int | Sequence[int]) -> Pair:
     """Return the pair that torch takes such an argument for: an int and (int,) count for both."""
+    if isinstance(value, tuple) and len(value) == 2:  # nearly always, and in every forward
+        return value
     if not isinstance(value, Sequence):
         return (value, value)
     return tuple(value) if len(value) == 2 else (value[0], value[0])

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .border import add_bias, may_hold_bias, scale_border_, scale_gradient_, without_blind
+from .border import (
+    add_bias,
+    may_hold_bias,
+    scale_border_,
+    scale_gradient_,
+    small_map,
+    without_blind,
+)
 from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
 from .geometry import Geometry
 from .layer import PaddedConv2d, as_pair
@@ -120,7 +127,11 @@ def _formula(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Sett
 def _scaled(input: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> Tensor:
     """Return the formula's numbers by scaling the border alone, in place."""
     geometry = settings.geometry(input, weight)
-    fused = bias if may_hold_bias(input, geometry) else None
+    if bias is not None and (ratio := small_map(input, geometry)) is not None:
+        # With zeros: where vmap is over the bias alone, what it is added to must be mapped as well.
+        output = F.conv2d(input, weight, torch.zeros_like(bias), *settings)
+        return without_blind(output.mul_(ratio).add_(bias[:, None, None]), geometry)
+    fused = bias if bias is not None and may_hold_bias(input, geometry) else None
     output = F.conv2d(input, weight, fused, *settings)
     # Selective checkpointing keeps what operations return, here the convolution's own output. No
     # public function tells; the tests of checkpointing fail without this one (torch 2.11, 2.15).

@@ -185,6 +185,22 @@ def test_ensembles_without_gradients(scheme):
         torch.testing.assert_close(found, torch.stack([model(x) for model in models]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("grad", [True, False])
+def test_many_biases_for_one_convolution(grad, dtype):
+    conv = layer("partial", SAME, dtype=dtype)
+    biases = torch.randn(3, 4, dtype=dtype)
+    for size in (9, 150):
+        x = torch.randn(1, 4, size, size, dtype=dtype)
+
+        def call(bias, x=x):
+            return torch.func.functional_call(conv, {"bias": bias}, (x,))
+
+        with torch.set_grad_enabled(grad):
+            found = torch.vmap(call)(biases)
+            torch.testing.assert_close(found, torch.stack([call(bias) for bias in biases]))
+
+
 def test_a_bias_with_gaps():
     conv = layer("partial", SAME)
     table = torch.randn(4, 3, dtype=torch.float64)
