@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from configs.errors import UserError
 from configs.schema import OPERATIONAL_KEYS, Config, Data
 from data.build import build_loaders
 from data.interface import Loader
+from foundation.errors import UserError
+from foundation.files import atomic_writer, write_json, writing
 from models import ImageSizeError, build_model, check_image_size
 from padding import SCHEMES, convert_padding
-from records.files import atomic_writer, write_json, writing
 from records.run_dir import RunDir
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first

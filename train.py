@@ -17,13 +17,13 @@ from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from configs.errors import UserError
 from configs.load import load
 from configs.schema import Config
 from data.build import Loaders, build_loaders
+from foundation.errors import UserError
+from foundation.files import FileError, write_json
 from models import ImageSizeError, build_model, check_image_size
 from records import metrics_log
-from records.files import RunError, write_json
 from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.summary import best, summarize
@@ -156,7 +156,7 @@ def _status(run: RunDir, process: Process) -> Iterator[None]:
             if isinstance(error.__context__, KeyboardInterrupt):
                 # torch.save, broken off, raises an error of its own.
                 raise KeyboardInterrupt from error
-            with suppress(RunError):  # a full disk, and why the run failed is more to the point
+            with suppress(FileError):  # a full disk, and why the run failed is more to the point
                 run.end("failed", f"{type(error).__name__}: {error}")
             raise
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ import torchvision
 from torch import nn
 from tqdm import tqdm
 
-from configs.errors import UserError, run_command
+from foundation.errors import UserError, run_command
 from padding import PaddingWarning, convert_padding
 from padding.inspection import padded_convolutions
 from records.run_dir import write_atomically

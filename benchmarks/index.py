@@ -13,11 +13,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from configs.errors import run_command
 from data.index import load_index
 from data.index_cache import cached
 from data.interface import CLASSES, IMAGENET
 from data.walk import folder_times
+from foundation.errors import run_command
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks import measure, options
-from configs.errors import run_command
+from foundation.errors import run_command
 from padding import geometry
 from results.render import render
 from results.speed import speed_table

@@ -19,8 +19,8 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from benchmarks import sample
-from configs.errors import run_command
 from data.interface import MEAN, STD
+from foundation.errors import run_command
 from results.render import render
 from results.tables import Table
 from training.provenance import machine

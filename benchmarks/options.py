@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.measure import PADDINGS
-from configs.errors import UserError
+from foundation.errors import UserError
 from models import ARCHITECTURES, ImageSizeError, check_image_size
 from padding import SCHEMES
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import measure, options
-from configs.errors import run_command
+from foundation.errors import run_command
 from results.render import render
 from results.speed import speed_table
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks import sample
-from configs.errors import run_command
 from data.interface import MEAN, SPLITS, STD, Loader
+from foundation.errors import run_command
 from results.render import render
 from results.tables import Table
 

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from configs.errors import UserError
 from configs.load import load
 from data.build import Loaders, build_loaders
 from data.index import read_index
 from data.interface import SPLITS
+from foundation.errors import UserError
 
 _CONFIG = Path(__file__).parents[1] / "configs" / "resnet50.yaml"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from configs.errors import UserError
+from foundation.errors import UserError
 
 
 class ConfigError(UserError):

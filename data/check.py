@@ -17,14 +17,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from configs.errors import run_command
 from data.decodable import why_undecodable
 from data.excluded import claim_excluded, write_excluded
 from data.index import Index, read_index
 from data.interface import CLASSES, IMAGENET, SPLITS, DataError
 from data.machine import machine_error
 from data.paths import expanded, printable
-from data.pool import ended_early
+from foundation.errors import run_command
+from foundation.pool import ended_early
 
 _CHUNK = 256  # images between two lines of the progress file
 _SHOWN = 20  # bad files on the console; all are in the list

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.errors import UserError
 from data.dali_pipeline import Form, Inputs, Pipeline, squares
 from data.decodable import why_undecodable
 from data.delivery import Delivery
@@ -23,6 +22,7 @@ from data.prefetch import prefetched
 from data.split import Split
 from data.steps import EvalSteps, Step, TrainSteps
 from data.views import EvalView, TrainView
+from foundation.errors import UserError
 
 _READERS = 8  # files that are read at a time: it is a network's delay that they wait for
 _READY = 2  # finished steps that wait for the training

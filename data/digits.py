@@ -4,16 +4,15 @@ python -m data.digits OUT
 """
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from configs.errors import run_command
 from data.interface import DataError
 from data.paths import expanded
+from foundation.errors import run_command
+from foundation.files import replacing, writing
 
 VAL_EVERY = 5  # every fifth image is for validation: 360 of 1,797
 
@@ -42,18 +41,12 @@ def write_digits(out: Path) -> str:
     if out.exists():
         raise DataError(f"{out}: exists and holds something else; choose another folder")
 
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with writing(out), replacing(out) as temporary:
         for file, pixels in zip(files, digits.images, strict=True):
             path = temporary / file
             path.parent.mkdir(parents=True, exist_ok=True)
             # 17 grey levels, 0 to 16
             Image.fromarray(np.rint(pixels * (255 / 16)).astype(np.uint8)).save(path)
-        temporary.rename(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return f"{out}: {len(files)} handwritten digits written"
 
 

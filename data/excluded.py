@@ -11,6 +11,7 @@ from pathlib import Path
 from data.interface import SPLITS, DataError
 from data.machine import machine_error
 from data.paths import expanded, printable
+from foundation.files import write_atomically
 
 _ENDS = b"\t\n\r"
 
@@ -85,16 +86,10 @@ def write_excluded(file: Path, root: str | Path, bad: list[tuple[str, bytes, str
     """Write split, path and reason of every image to leave out, replacing the file as a whole.
 
     Raises:
-        DataError: there is no room, or no right.
+        FileError: there is no room, or no right.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     lines = [_title(root)]
     for split, path, reason in bad:
         told = " ".join(reason.split()).encode(errors="replace")
         lines.append(_quoted(split.encode() + b"/" + path) + b"\t" + told + b"\n")
-    try:
-        temporary.write_bytes(b"".join(lines))
-        os.replace(temporary, file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(f"{file}: cannot be written ({error.strerror})") from None
+    write_atomically(file, b"".join(lines))

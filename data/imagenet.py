@@ -5,6 +5,7 @@ python -m data.imagenet OUT --train ILSVRC2012_img_train.tar --val ILSVRC2012_im
 """
 
 import argparse
+import glob
 import os
 import shutil
 import sys
@@ -14,10 +15,11 @@ from typing import IO
 
 from tqdm import tqdm
 
-from configs.errors import run_command
 from data.interface import CLASSES, IMAGENET, DataError
 from data.paths import expanded, is_folder_name, printable
 from data.val_classes import read_val_classes
+from foundation.errors import run_command
+from foundation.files import replacing
 
 
 def unpack_train(tar: Path, out: Path) -> None:
@@ -63,15 +65,16 @@ def _members(tar: Path | str, members: list[tarfile.TarInfo]) -> dict[str, tarfi
 
 
 def _unpack_class(file: IO[bytes], folder: Path, shown: str) -> None:
-    temporary = folder.with_name(f".{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of an earlier call that was stopped
-    with tarfile.open(fileobj=file, mode="r:") as inner:
+    for left in folder.parent.glob(
+        f".{glob.escape(folder.name)}.*"
+    ):  # by an earlier call that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tarfile.open(fileobj=file, mode="r:") as inner, replacing(folder) as temporary:
         members = _members(shown, [member for member in inner if not member.isdir()])
         temporary.mkdir(parents=True)
         for name, member in members.items():
             with (temporary / name).open("wb") as opened:
                 shutil.copyfileobj(inner.extractfile(member), opened)
-    temporary.rename(folder)
 
 
 def sort_val(source: Path, classes: dict[str, str] | list[str], out: Path) -> None:
@@ -133,10 +136,10 @@ def _link_or_copy(file: Path, target: Path) -> None:
 
 
 def _write(file: IO[bytes], target: Path) -> None:
-    temporary = target.with_name(f".{target.name}")
-    with temporary.open("wb") as opened:
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        left.unlink()
+    with replacing(target) as temporary, temporary.open("wb") as opened:
         shutil.copyfileobj(file, opened)
-    temporary.rename(target)
 
 
 def _check_counts(split: str, folder: Path) -> bool:

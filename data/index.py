@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.errors import run_command
 from data import folder, shards
 from data.excluded import read_excluded
 from data.fingerprint import fingerprint
@@ -21,6 +20,7 @@ from data.interface import SPLITS, DataError
 from data.machine import machine_error
 from data.paths import expanded, printable
 from data.split import Split
+from foundation.errors import run_command
 
 
 @dataclass(frozen=True)

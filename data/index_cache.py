@@ -3,13 +3,12 @@
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from data.paths import open_regular
+from foundation.files import FileError, atomic_writer, lock
 
 CACHE_NAME = ".image_index.npz"
 _FORMAT = "2"  # of the arrays
@@ -32,10 +31,10 @@ def cached(
     for file in _cache_files(root):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(f"{file}.lock").acquire()
-        except (OSError, NotImplementedError):
+            held = lock(file.with_name(f"{file.name}.lock"))
+        except OSError:
             continue  # not ours to write, or no locks: a cache must not stop a run
-        with lock:
+        with held:
             known = None if again or arrays else _read(file)
             if known is not None and is_current(known):
                 return known
@@ -66,16 +65,12 @@ def _read(file: Path) -> Arrays | None:
 
 
 def _write(file: Path, arrays: Arrays) -> bool:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.npz")
     try:
-        np.savez(temporary, digest=np.array(_digest(arrays)), **arrays)
-        os.replace(temporary, file)
+        with atomic_writer(file) as opened:
+            np.savez(opened, digest=np.array(_digest(arrays)), **arrays)
         return True
-    except OSError:
+    except FileError:
         return False  # no room, or no right
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _digest(arrays: Arrays) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from configs.errors import UserError
+from foundation.errors import UserError
 
 # Per-channel mean and standard deviation of ImageNet's training images, RGB in [0, 1], as
 # pytorch/examples and torchvision's published models use them.

@@ -13,6 +13,7 @@ import numpy as np
 from data.fingerprint import Columns
 from data.interface import SPLITS, DataError
 from data.machine import machine_error
+from foundation.files import write_atomically
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}(\.[0-9a-f]{16})?")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -51,9 +52,7 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Write it into the folder of the shards, as a whole."""
-        temporary = root / f".shards.json.{os.getpid()}"
-        temporary.write_text(json.dumps(asdict(self)))
-        os.replace(temporary, manifest_file(root))
+        write_atomically(manifest_file(root), json.dumps(asdict(self)).encode())
 
 
 def tar_digest(columns: Columns) -> str:

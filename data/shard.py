@@ -13,16 +13,17 @@ from pathlib import Path
 from tqdm import tqdm
 from webdataset import TarWriter
 
-from configs.errors import run_command
 from configs.same_data import same_data
 from data.index import Index, load_index, read_index
 from data.interface import DataError
 from data.machine import machine_error
 from data.manifest import Manifest, read_manifest, tar_digest
 from data.paths import expanded
-from data.pool import ended_early
 from data.shards import found_in
 from data.split import Split
+from foundation.errors import run_command
+from foundation.files import replacing, writing
+from foundation.pool import ended_early
 
 _THREADS = 8
 
@@ -81,25 +82,24 @@ def _claim(out: Path, manifest: Manifest) -> None:
 
 
 def _write(split: Split, samples: range, tar: Path) -> None:
-    temporary = tar.with_name(f".{tar.name}.{os.getpid()}")
-    try:
-        with TarWriter(str(temporary), encoder=False, mtime=0) as writer:
-            for sample in samples:
-                path, content = os.fsdecode(bytes(split.paths[sample])), split.read(sample)
-                label, (height, width) = int(split.labels[sample]), split.sizes[sample].tolist()
-                split.check_unchanged(sample, (height, width), len(content))
-                facts = {"path": path, "label": label, "height": height, "width": width}
-                writer.write(
-                    {
-                        "__key__": f"{sample:08}",
-                        path.rpartition(".")[2].lower(): content,
-                        "cls": str(label).encode(),
-                        "json": json.dumps(facts).encode(),
-                    }
-                )
-        os.replace(temporary, tar)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        writing(tar),
+        replacing(tar) as temporary,
+        TarWriter(str(temporary), encoder=False, mtime=0) as writer,
+    ):
+        for sample in samples:
+            path, content = os.fsdecode(bytes(split.paths[sample])), split.read(sample)
+            label, (height, width) = int(split.labels[sample]), split.sizes[sample].tolist()
+            split.check_unchanged(sample, (height, width), len(content))
+            facts = {"path": path, "label": label, "height": height, "width": width}
+            writer.write(
+                {
+                    "__key__": f"{sample:08}",
+                    path.rpartition(".")[2].lower(): content,
+                    "cls": str(label).encode(),
+                    "json": json.dumps(facts).encode(),
+                }
+            )
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from configs.errors import UserError
+from foundation.errors import UserError
 from launch.expand import PlannedRun
 from records import metrics_log
 from records.finished import finished_rows

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from configs.errors import UserError, run_command
+from foundation.errors import UserError, run_command
 from launch.expand import PlannedRun, expand
 from launch.standing import standing
 

@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
+from foundation.files import read_json
 from records import metrics_log
-from records.files import RunError, read_json
 from records.metrics_log import Row
-from records.run_dir import RunDir
+from records.run_dir import RunDir, RunError
 from records.summary import summarize
 
 _COUNTED = {"val_top1", "val_correct1", "val_count"}

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from records.files import RunError, write_atomically, writing
+from foundation.files import write_atomically, writing
+from records.run_dir import RunError
 
 Row = dict[str, Any]
 

@@ -1,6 +1,5 @@
 """The layout of a run directory and its status."""
 
-import fcntl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,9 +9,11 @@ from typing import IO, Any, Literal
 
 from configs.load import dump, flat, load_recorded
 from configs.schema import OPERATIONAL_KEYS, Config
-from records.files import (
-    RunError,
+from foundation.errors import UserError
+from foundation.files import (
+    is_locked,
     is_temporary,
+    lock,
     read_json,
     remove_temporaries,
     write_atomically,
@@ -21,6 +22,10 @@ from records.files import (
 )
 
 Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+class RunError(UserError):
+    """A run directory cannot be used for what was asked."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class RunDir:
 
     def state(self) -> dict[str, Any]:
         """Return `status` as it is now: a killed process could not say that it ended."""
-        status, held = self.status(), self._is_locked()
+        status, held = self.status(), is_locked(self.path / ".lock")
         if status.get("status") == "finished":
             lost = {"status": "interrupted", "reason": "summary.json is missing"}
             return status if self.summary_file.is_file() else lost
@@ -146,11 +151,7 @@ class RunDir:
         """
         with ExitStack() as stack:
             with writing(self.path):
-                file = stack.enter_context(open(self.path / ".lock", "a"))
-                if not _locked(file):
-                    raise RunError(
-                        f"{self.path}: another command is training this run; wait for it or stop it"
-                    )
+                stack.enter_context(self._locked())
                 self.checkpoints.mkdir(exist_ok=True)
             for folder in (self.path, self.checkpoints):
                 remove_temporaries(folder)
@@ -167,8 +168,7 @@ class RunDir:
         """
         with writing(self.evaluations):
             self.evaluations.mkdir(exist_ok=True)
-            with open(self.evaluations / ".lock", "a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            with lock(self.evaluations / ".lock"):
                 remove_temporaries(self.evaluations)
                 yield
 
@@ -195,26 +195,11 @@ class RunDir:
             return not any(self.checkpoints.iterdir())
         return not rest
 
-    def _is_locked(self) -> bool | None:
-        """Tell whether a training command holds the run, on any machine; None: nobody can say."""
-        try:
-            with open(self.path / ".lock") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            return False
-        except OSError:  # no right to look, or a file system without locks
-            return None
-        return False
-
-
-def _locked(file: IO[str]) -> bool:
-    """Lock `file`, which somebody who asks how the run stands may hold for a moment."""
-    for _ in range(5):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.1)
-    return False
+    def _locked(self) -> IO[str]:
+        """Return the lock; somebody who asks how the run stands may hold it for a moment."""
+        for _ in range(5):
+            try:
+                return lock(self.path / ".lock", wait=False)
+            except BlockingIOError:
+                time.sleep(0.1)
+        raise RunError(f"{self.path}: another command is training this run; wait for it or stop it")

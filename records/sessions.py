@@ -1,7 +1,7 @@
 """environment.json: what the sessions of a run, the first one and its resumptions, went by."""
 
-from records.files import RunError, read_json
-from records.run_dir import RunDir
+from foundation.files import read_json
+from records.run_dir import RunDir, RunError
 
 
 def data_fingerprints(run: RunDir) -> list[str]:

@@ -6,7 +6,7 @@ python -m results tables --runs runs --out tables --format latex
 import argparse
 from pathlib import Path
 
-from configs.errors import UserError, run_command
+from foundation.errors import UserError, run_command
 from results.collect import collect, has_runs
 from results.render import SUFFIXES, render
 from results.speed import speed_tables

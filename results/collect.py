@@ -7,10 +7,10 @@ from typing import Any
 from configs.load import recorded_settings
 from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
+from foundation.files import FileError, read_json
 from records import summary
-from records.files import RunError, read_json
 from records.finished import finished_rows
-from records.run_dir import RunDir
+from records.run_dir import RunDir, RunError
 from records.sessions import data_fingerprints
 from results import printed
 
@@ -131,7 +131,7 @@ def _evaluations(folder: Path) -> dict[str, dict[str, Any]]:
     for file in sorted(folder.glob("*.json")):
         try:
             content = read_json(file)
-        except RunError:
+        except FileError:
             if file.stem in printed.PADDINGS:
                 raise
             continue

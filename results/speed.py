@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from records.run_dir import RunError, read_json
+from foundation.files import read_json
+from records.run_dir import RunError
 from results import printed
 from results.tables import Table
 

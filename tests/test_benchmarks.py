@@ -10,7 +10,7 @@ import benchmarks.inference
 import benchmarks.padding
 import results.__main__
 from benchmarks.ones_conv import OnesConv2d
-from configs.errors import run_command
+from foundation.errors import run_command
 from padding import PartialConv2d
 from results import printed
 from tests.conftest import write_images

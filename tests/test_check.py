@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import data.check
-from configs.errors import run_command
 from data.index import load_index
+from foundation.errors import run_command
 from tests.conftest import ROOT, heed_ctrl_c, write_images
 from tests.test_data import every_batch
 

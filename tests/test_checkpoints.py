@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from records.files import RunError
+from records.run_dir import RunError
 from training import checkpoint
 
 

@@ -10,27 +10,29 @@ from tests.conftest import ROOT
 
 STANDARD = set(sys.stdlib_module_names)
 LIBRARIES = {
+    "foundation": set(),
     "padding": {"torch", "triton"},
     "configs": {"yaml", "pydantic"},
     "records": set(),
     "models": {"torch", "torchvision"},
-    "data": {"torch", "torchvision", "numpy", "PIL", "tqdm", "filelock"}
+    "data": {"torch", "torchvision", "numpy", "PIL", "tqdm"}
     | {"nvidia", "webdataset", "sklearn", "scipy"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
     "results": set(),
     "launch": set(),
 }
 FOLDERS = {
+    "foundation": set(),
     "padding": set(),
-    "configs": set(),
-    "records": {"configs"},
+    "configs": {"foundation"},
+    "records": {"foundation", "configs"},
     "models": {"padding"},
-    "data": {"configs"},
-    "training": {"configs", "records", "data.interface"},
-    "results": {"configs", "records"},
-    "launch": {"configs", "records"},
-    "train.py": {"configs", "records", "models", "padding", "data", "training"},
-    "evaluate.py": {"configs", "records", "models", "padding", "data", "training"},
+    "data": {"foundation", "configs"},
+    "training": {"foundation", "configs", "records", "data.interface"},
+    "results": {"foundation", "configs", "records"},
+    "launch": {"foundation", "configs", "records"},
+    "train.py": {"foundation", "configs", "records", "models", "padding", "data", "training"},
+    "evaluate.py": {"foundation", "configs", "records", "models", "padding", "data", "training"},
 }
 
 

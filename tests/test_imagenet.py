@@ -9,8 +9,8 @@ import pytest
 from scipy.io import savemat
 
 import data.imagenet
-from configs.errors import run_command
 from data.index import load_index
+from foundation.errors import run_command
 from tests.conftest import write_images
 
 

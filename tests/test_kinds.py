@@ -12,9 +12,9 @@ import torch
 from PIL import Image, ImageCms
 
 import data.check
-from configs.errors import run_command
 from data import decodable
 from data.interface import STD
+from foundation.errors import run_command
 from tests.conftest import write_images
 from tests.test_data import every_batch, joined
 

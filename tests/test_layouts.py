@@ -9,9 +9,9 @@ import data.check
 import data.imagenet
 import data.index
 import data.shard
-from configs.errors import run_command
 from configs.same_data import same_data
 from data.index import load_index
+from foundation.errors import run_command
 from records.run_dir import write_json
 from results.collect import collect
 from results.tables import cross_table

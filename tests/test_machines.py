@@ -18,11 +18,11 @@ import data.check
 import data.digits
 import data.index
 import data.shard
-from configs.errors import run_command
 from data import headers, paths
 from data.excluded import read_excluded
 from data.index import load_index, read_index
 from data.index_cache import CACHE_NAME
+from foundation.errors import run_command
 from tests.conftest import ROOT, write_images
 from tests.test_bad_data import val_loader
 

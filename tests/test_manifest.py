@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageFilter
 
 import data.shard
-from configs.errors import run_command
 from data.index import load_index
 from data.interface import DataError
+from foundation.errors import run_command
 from tests.conftest import write_images
 from tests.test_data import every_batch, joined
 

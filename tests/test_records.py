@@ -5,8 +5,8 @@ import json
 import pytest
 
 from configs.load import MEANING_BEFORE, known_keys, load
+from foundation.files import read_json, write_atomically, write_json
 from records import metrics_log
-from records.files import read_json, write_atomically, write_json
 from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.summary import best, last5_avg, summarize

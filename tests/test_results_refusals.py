@@ -8,13 +8,13 @@ from typing import get_args
 import pytest
 
 import results.__main__
-from configs.errors import run_command
 from configs.load import MEANING_BEFORE, load
 from configs.schema import Arch, Padding
+from foundation.errors import run_command
+from foundation.files import write_json
 from models import ARCHITECTURES
 from padding import SCHEMES
 from records import metrics_log
-from records.files import write_json
 from records.summary import summarize
 from results import printed
 from results.collect import collect

@@ -13,8 +13,8 @@ from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
 import data.shard
-from configs.errors import run_command
 from data.index import load_index
+from foundation.errors import run_command
 from tests.conftest import write_images
 from tests.test_data import every_batch, joined
 

@@ -9,12 +9,12 @@ import sys
 import pytest
 
 import launch.sweep
-from configs.errors import run_command
 from configs.load import dump, load
 from configs.yaml_source import parse_override
+from foundation.errors import run_command
+from foundation.files import write_json
 from launch.expand import expand
 from records import metrics_log
-from records.files import write_json
 from records.summary import summarize
 from tests.conftest import ROOT, TINY
 

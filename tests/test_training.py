@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import MultiStepLR
 
-from configs.errors import UserError
 from configs.load import load
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
+from foundation.errors import UserError
 from models import build_model
 from padding import convert_padding
 from records.run_dir import RunDir

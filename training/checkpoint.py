@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from records.files import RunError, atomic_writer
+from foundation.files import atomic_writer
+from records.run_dir import RunError
 from training.seal import seal, verify
 from training.state import TrainState
 

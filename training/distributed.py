@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from configs.errors import UserError, flush_output
+from foundation.errors import UserError, flush_output
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ import torchvision
 
 from configs.same_data import same_data
 from configs.schema import Config
-from records.files import RunError, read_json, write_json
-from records.run_dir import RunDir
+from foundation.files import read_json, write_json
+from records.run_dir import RunDir, RunError
 from records.sessions import data_fingerprints
 from training.distributed import Process
 

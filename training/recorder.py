@@ -8,8 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from data.interface import Batch, Loader
+from foundation.files import writing
 from records import metrics_log, summary
-from records.files import writing
 from records.metrics_log import Row
 from records.run_dir import RunDir
 
