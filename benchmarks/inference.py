@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks import measure, options
 from foundation.errors import run_command
-from padding import geometry
+from padding.fast import geometry
 from results.render import render
 from results.speed import speed_table
 

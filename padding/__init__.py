@@ -8,13 +8,13 @@ the project that it comes from, `padding`.
 """
 
 from .authors import authors_state_dict, load_authors_checkpoint
-from .canvas import canvas
 from .convert import SCHEMES, convert_padding
 from .errors import PaddingError, PaddingWarning
-from .extending import ReflectConv2d, ReplicateConv2d
+from .extrapolate import ReflectConv2d, ReplicateConv2d
 from .inspection import padding_of
-from .masked_model import MaskedModel
-from .partial_conv import PartialConv2d, partial_conv2d
+from .masks.canvas import canvas
+from .masks.model import MaskedModel
+from .partial import PartialConv2d, partial_conv2d
 from .ratio import padding_ratio
 
 __version__ = "0.1.0"

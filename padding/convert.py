@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .errors import PaddingError, PaddingWarning
-from .extending import ReflectConv2d, ReplicateConv2d
+from .extrapolate import ReflectConv2d, ReplicateConv2d
 from .inspection import Found, own_forward, padded_convolutions, written_as
 from .layer import as_pair, check_padding, padding_sides
-from .partial_conv import PartialConv2d
+from .partial import PartialConv2d
 
 # scheme -> the layer that applies it, and nn.Conv2d's own name for that padding
 SCHEMES: dict[str, tuple[type[nn.Conv2d], str]] = {

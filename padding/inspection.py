@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from .layer import padding_sides
-from .partial_conv import PartialConv2d
+from .partial import PartialConv2d
 
 _SCHEMES = {"zeros": "zero", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 # nn.CircularPad2d and the others of their kind, and the scheme that each applies.

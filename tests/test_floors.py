@@ -42,8 +42,9 @@ def imports(file):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level:  # padding/ is installed under another name as well
-                assert file.parent == ROOT / "padding", f"{file}: relative import"
-                yield f"padding.{node.module}"
+                package = file.relative_to(ROOT).parts[: -node.level]
+                assert package[:1] == ("padding",), f"{file}: relative import"
+                yield ".".join((*package, node.module))
                 continue
             yield node.module
             # `from training import checkpoint` imports a module of the package.

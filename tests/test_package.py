@@ -50,10 +50,13 @@ def installed(wheel):
 
 
 def test_wheel_and_source_archive(source, wheel):
-    modules = {file.name for file in (ROOT / "padding").glob("*.py")}
+    folder = ROOT / "padding"
+    modules = {str(file.relative_to(folder)) for file in folder.rglob("*.py")}
+    assert {"fast/border.py", "masks/model.py"} <= modules
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        packed = {name.split("/")[1] for name in names if name.startswith("partial_padding/")}
+        top = "partial_padding/"
+        packed = {name.removeprefix(top) for name in names if name.startswith(top)}
         [metadata] = [name for name in names if name.endswith("/METADATA")]
         facts = Parser().parsestr(archive.read(metadata).decode())
         [license_file] = [name for name in names if name.endswith("/LICENSE")]
@@ -92,5 +95,5 @@ def test_it_is_the_installed_package_that_runs(installed):
     code = "import partial_padding as p, sys; print(p.PartialConv2d.__module__, p.__version__)\n"
     code += "print('torchvision' in sys.modules, 'padding' in sys.modules)"
     done = run(code, installed)
-    expected = f"partial_padding.partial_conv {padding.__version__}\nFalse False\n"
+    expected = f"partial_padding.partial {padding.__version__}\nFalse False\n"
     assert done.stdout == expected, done.stderr

@@ -12,8 +12,8 @@ TRITON = """
 import itertools, torch
 from tests.test_padding import eq4
 from padding import PartialConv2d, padding_ratio
-from padding.geometry import border_pixels
-from padding.border_triton import scale_pixels_
+from padding.fast.geometry import border_pixels
+from padding.fast.triton_kernel import scale_pixels_
 
 geometries = [
     ((9, 7), 3, 1, 1, 1), ((10, 12), 7, 2, 3, 1), ((5, 6), 3, 1, 4, 1), ((9, 9), 3, 1, 2, 2)
@@ -55,7 +55,7 @@ def test_triton_kernel_compiles_for_a_gpu(channels_last, kind):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from padding.border_triton import _kernel
+    from padding.fast.triton_kernel import _kernel
 
     names = _kernel.arg_names
     types = dict.fromkeys(names, "i32") | {"output": f"*{kind}"}

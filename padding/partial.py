@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from .border import (
+from .fast.border import (
     add_bias,
     may_hold_bias,
     scale_border_,
@@ -16,10 +16,10 @@ from .border import (
     small_map,
     without_blind,
 )
-from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
-from .geometry import Geometry
+from .fast.dispatch import PaddedConvolution, as_autocast_casts, is_plain_call
+from .fast.geometry import Geometry
 from .layer import PaddedConv2d, as_pair
-from .masked import masked_conv2d
+from .masks.convolution import masked_conv2d
 from .ratio import Pair, padding_on_each_side, padding_ratio
 
 

@@ -7,8 +7,8 @@ import torch.fx
 import torch.nn.functional as F
 from torch import Tensor
 
-from .eager import PaddedConvolution, as_autocast_casts, is_plain_call
 from .errors import PaddingError
+from .fast.dispatch import PaddedConvolution, as_autocast_casts, is_plain_call
 from .layer import PaddedConv2d, as_pair, described, padding_sides
 from .ratio import Pair
 

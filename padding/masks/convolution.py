@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .errors import PaddingError
-from .layer import as_pair, described, padding_sides
+from ..errors import PaddingError
+from ..layer import as_pair, described, padding_sides
 
 
 def masked_conv2d(

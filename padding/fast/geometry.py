@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .ratio import Pair, padding_ratio
+from ..ratio import Pair, padding_ratio
 
 # What r depends on: padding_ratio's size, kernel_size, stride, padding and dilation.
 Geometry = tuple[Pair, Pair, Pair, Pair, Pair]

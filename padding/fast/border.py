@@ -97,7 +97,7 @@ def without_blind(output: Tensor, geometry: Geometry) -> Tensor:
 def _triton_kernel(device: torch.device) -> Callable[..., None] | None:
     """Return the kernel if it runs on `device`; it is compiled there, which needs a C compiler."""
     try:  # late: only a GPU needs it, and not every build of torch brings it
-        from .border_triton import scale_pixels_
+        from .triton_kernel import scale_pixels_
 
         pixel = torch.zeros(1, dtype=torch.int32, device=device)
         scale_pixels_(torch.ones(1, 1, 1, 1, device=device), pixel, pixel, pixel.float())

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from .errors import PaddingError
-from .layer import described, padding_sides
-from .masked import masked_conv2d
-from .partial_conv import PartialConv2d
+from ..errors import PaddingError
+from ..layer import described, padding_sides
+from ..partial import PartialConv2d
+from .convolution import masked_conv2d
 
 _POINTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Dropout, nn.Identity)
 _SUM = (operator.add, operator.iadd, torch.add, torch.Tensor.add, torch.Tensor.add_)

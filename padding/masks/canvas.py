@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .errors import PaddingError
+from ..errors import PaddingError
 
 
 def canvas(images: list[Tensor], size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
