@@ -20,8 +20,7 @@ from foundation.errors import UserError, run_command
 from padding import PaddingWarning, convert_padding
 from padding.inspection import padded_convolutions
 from records.run_dir import write_atomically
-from results.render import render
-from results.tables import Table
+from results.render import Table, render
 
 # One or two of each of timm's families of convolutional and mixed networks.
 TIMM = """

@@ -15,7 +15,7 @@ from benchmarks import measure, options
 from foundation.errors import run_command
 from padding.fast import geometry
 from results.render import render
-from results.speed import speed_table
+from results.tables.speed import speed_table
 
 FIRSTS = 11  # first iterations, of which the median is given
 

@@ -21,8 +21,7 @@ from tqdm import tqdm
 from benchmarks import sample
 from data.interface import MEAN, STD
 from foundation.errors import run_command
-from results.render import render
-from results.tables import Table
+from results.render import Table, render
 from training.provenance import machine
 
 _REPEAT = 4  # an epoch that takes its time, as ImageNet's does

@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import measure, options
 from foundation.errors import run_command
 from results.render import render
-from results.speed import speed_table
+from results.tables.speed import speed_table
 
 
 def main() -> None:

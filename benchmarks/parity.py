@@ -13,8 +13,7 @@ from tqdm import tqdm
 from benchmarks import sample
 from data.interface import MEAN, SPLITS, STD, Loader
 from foundation.errors import run_command
-from results.render import render
-from results.tables import Table
+from results.render import Table, render
 
 MOST, MEAN_MOST = 1, 0.2  # grey levels of 255
 

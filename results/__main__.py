@@ -9,8 +9,9 @@ from pathlib import Path
 from foundation.errors import UserError, run_command
 from results.collect import collect, has_runs
 from results.render import SUFFIXES, render
-from results.speed import speed_tables
-from results.tables import accuracy_table, cross_table
+from results.tables.accuracy import accuracy_table
+from results.tables.cross import cross_table
+from results.tables.speed import speed_tables
 
 
 def main() -> None:

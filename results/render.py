@@ -3,12 +3,23 @@
 import csv
 import io
 from collections.abc import Iterable
-
-from results.tables import Table
+from dataclasses import dataclass
 
 SUFFIXES = {"markdown": ".md", "csv": ".csv", "latex": ".tex"}
 
 _LATEX = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text cells; '-' where the paper has it, '' for what does not exist yet."""
+
+    name: str  # file name without suffix
+    title: str
+    names: int  # leading columns that hold names, not numbers
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
 
 
 def render(table: Table, style: str) -> str:

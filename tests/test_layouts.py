@@ -14,7 +14,7 @@ from data.index import load_index
 from foundation.errors import run_command
 from records.run_dir import write_json
 from results.collect import collect
-from results.tables import cross_table
+from results.tables.cross import cross_table
 from tests.conftest import write_images
 from tests.test_imagenet import tar_of
 from tests.test_results import write_evaluation, write_run

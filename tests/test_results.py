@@ -13,7 +13,8 @@ from records.summary import summarize
 from results import printed
 from results.__main__ import main
 from results.collect import collect
-from results.tables import accuracy_table, cross_table
+from results.tables.accuracy import accuracy_table
+from results.tables.cross import cross_table
 from tests.conftest import ROOT
 
 # Divides so that every printed number, with up to four decimals, is a count of images.

@@ -19,7 +19,8 @@ from records.summary import summarize
 from results import printed
 from results.collect import collect
 from results.departures import not_imagenet
-from results.tables import accuracy_table, cross_table
+from results.tables.accuracy import accuracy_table
+from results.tables.cross import cross_table
 from tests.conftest import ROOT
 from tests.test_results import cells_of, write_evaluation, write_run
 

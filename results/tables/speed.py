@@ -7,7 +7,7 @@ from typing import Any
 from foundation.files import read_json
 from records.run_dir import RunError
 from results import printed
-from results.tables import Table
+from results.render import Table
 
 
 def speed_tables(folder: Path) -> list[Table]:
