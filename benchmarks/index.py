@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from data.index import load_index
-from data.index_cache import cached
-from data.interface import CLASSES, IMAGENET
-from data.walk import folder_times
+from data.store.cache import cached
+from data.store.dataset import CLASSES, IMAGENET
+from data.store.walk import folder_times
 from foundation.errors import run_command
 
 

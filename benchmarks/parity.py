@@ -11,7 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks import sample
-from data.interface import MEAN, SPLITS, STD, Loader
+from data.interface import MEAN, STD, Loader
+from data.store.dataset import SPLITS
 from foundation.errors import run_command
 from results.render import Table, render
 

@@ -13,7 +13,7 @@ import torch
 from configs.load import load
 from data.build import Loaders, build_loaders
 from data.index import read_index
-from data.interface import SPLITS
+from data.store.dataset import SPLITS
 from foundation.errors import UserError
 
 _CONFIG = Path(__file__).parents[1] / "configs" / "resnet50.yaml"

@@ -6,15 +6,16 @@ import numpy as np
 import torch
 
 from configs.schema import Data
-from data.delivery import Delivery
-from data.headers import MAX_PIXELS, resized_pixels
+from data.backends.delivery import Delivery
+from data.backends.synthetic import SyntheticLoader
+from data.backends.torchvision_loader import TorchvisionLoader
 from data.index import load_index
-from data.interface import DataError, Loader
-from data.split import Split
-from data.steps import EvalSteps, TrainSteps
-from data.synthetic import SyntheticLoader
-from data.torchvision_backend import TorchvisionLoader
-from data.views import EvalView, TrainView
+from data.interface import Loader
+from data.plan.draws.steps import EvalSteps, TrainSteps
+from data.plan.draws.views import EvalView, TrainView
+from data.store.dataset import DataError
+from data.store.headers import MAX_PIXELS, resized_pixels
+from data.store.split import Split
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _loader(
     if data.backend == "torchvision":
         return TorchvisionLoader(split, steps, view, data.workers, delivery)
     try:
-        from data.dali_backend import DaliLoader  # late: not every machine has DALI
+        from data.backends.dali_loader import DaliLoader  # late: not every machine has DALI
     except ImportError as error:
         raise DataError(
             f"data.backend=dali: DALI cannot be imported ({error}); pip install "

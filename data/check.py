@@ -17,12 +17,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.decodable import why_undecodable
-from data.excluded import claim_excluded, write_excluded
+from data.backends.decodable import why_undecodable
 from data.index import Index, read_index
-from data.interface import CLASSES, IMAGENET, SPLITS, DataError
-from data.machine import machine_error
-from data.paths import expanded, printable
+from data.store.dataset import CLASSES, IMAGENET, SPLITS, DataError
+from data.store.excluded import claim_excluded, write_excluded
+from data.store.machine import machine_error
+from data.store.paths import expanded, printable
 from foundation.errors import run_command
 from foundation.pool import ended_early
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.interface import DataError
-from data.paths import expanded
+from data.store.dataset import DataError
+from data.store.paths import expanded
 from foundation.errors import run_command
 from foundation.files import replacing, writing
 

@@ -15,9 +15,9 @@ from typing import IO
 
 from tqdm import tqdm
 
-from data.interface import CLASSES, IMAGENET, DataError
-from data.paths import expanded, is_folder_name, printable
-from data.val_classes import read_val_classes
+from data.store.dataset import CLASSES, IMAGENET, DataError
+from data.store.paths import expanded, is_folder_name, printable
+from data.store.val_classes import read_val_classes
 from foundation.errors import run_command
 from foundation.files import replacing
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data import folder, shards
-from data.excluded import read_excluded
-from data.fingerprint import fingerprint
-from data.headers import read_headers
-from data.index_cache import Arrays, cached
-from data.interface import SPLITS, DataError
-from data.machine import machine_error
-from data.paths import expanded, printable
-from data.split import Split
+from data.store import folders, tars
+from data.store.cache import Arrays, cached
+from data.store.dataset import SPLITS, DataError
+from data.store.excluded import read_excluded
+from data.store.fingerprint import fingerprint
+from data.store.headers import read_headers
+from data.store.machine import machine_error
+from data.store.paths import expanded, printable
+from data.store.split import Split
 from foundation.errors import run_command
 
 
@@ -107,7 +107,7 @@ def read_index(root: str | Path, again: bool = False, aloud: bool = False) -> In
         return source.scan(root)
 
     try:
-        source = shards if shards.found_in(root) else folder
+        source = tars if tars.found_in(root) else folders
         arrays = cached(root, lambda known: source.is_current(root, known), scan, again)
     except OSError as error:  # threads and locks take their share of the machine, too
         told = f"{root}: cannot be indexed ({error.strerror or error})"

@@ -6,25 +6,15 @@ from typing import Protocol
 
 from torch import Tensor
 
-from foundation.errors import UserError
-
 # Per-channel mean and standard deviation of ImageNet's training images, RGB in [0, 1], as
 # pytorch/examples and torchvision's published models use them.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-SPLITS = ("train", "val")
-IMAGENET = {"train": 1_281_167, "val": 50_000}  # images of ILSVRC 2012
-CLASSES = 1_000
-
 # Label and index of an image that fills up a batch without counting; the label is
 # torch.nn.functional.cross_entropy's default ignore_index.
 FILLER_LABEL = -100
 FILLER_INDEX = -1
-
-
-class DataError(UserError):
-    """The data set is missing, unusable or changed; the text says what to do."""
 
 
 @dataclass(frozen=True)

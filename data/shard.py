@@ -15,12 +15,12 @@ from webdataset import TarWriter
 
 from configs.same_data import same_data
 from data.index import Index, load_index, read_index
-from data.interface import DataError
-from data.machine import machine_error
-from data.manifest import Manifest, read_manifest, tar_digest
-from data.paths import expanded
-from data.shards import found_in
-from data.split import Split
+from data.store.dataset import DataError
+from data.store.machine import machine_error
+from data.store.manifest import Manifest, read_manifest, tar_digest
+from data.store.paths import expanded
+from data.store.split import Split
+from data.store.tars import found_in
 from foundation.errors import run_command
 from foundation.files import replacing, writing
 from foundation.pool import ended_early

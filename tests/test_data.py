@@ -12,11 +12,11 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import functional as tvf
 
 from configs.load import load
-from data import plan
 from data.build import build_loaders
 from data.digits import write_digits
 from data.index import load_index
 from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD
+from data.plan import draws
 from tests.conftest import ROOT, TINY, write_images
 
 CPU = torch.device("cpu")
@@ -66,10 +66,10 @@ def test_training_pixels_are_torchvisions_for_the_planned_windows(images):
     for batch in train:
         for image, label, i in zip(batch.images, batch.labels, batch.index.tolist(), strict=True):
             sample = np.array([i])
-            [window] = plan.crop_windows(11, 5, sample, sizes[sample], (0.08, 1), (3 / 4, 4 / 3))
+            [window] = draws.crop_windows(11, 5, sample, sizes[sample], (0.08, 1), (3 / 4, 4 / 3))
             picture, target = folder[i]
             view = tvf.resized_crop(picture, *window.tolist(), [32, 32], antialias=True)
-            if plan.flips(11, 5, sample, 0.5)[0]:
+            if draws.flips(11, 5, sample, 0.5)[0]:
                 view, flipped = tvf.hflip(view), flipped + 1
             expected = (tvf.pil_to_tensor(view).float() / 255 - mean) / std
             torch.testing.assert_close(image, expected, rtol=0, atol=1e-6)
@@ -192,7 +192,7 @@ def test_numbers_that_do_not_fit(images):
 
 
 def test_without_dali(images, monkeypatch):
-    monkeypatch.setitem(sys.modules, "data.dali_backend", None)
+    monkeypatch.setitem(sys.modules, "data.backends.dali_loader", None)
     with pytest.raises(ValueError, match="DALI cannot be imported .* set data.backend=torchvision"):
         loaders(images, backend="dali")
 

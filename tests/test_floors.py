@@ -17,6 +17,8 @@ LIBRARIES = {
     "models": {"torch", "torchvision"},
     "data": {"torch", "torchvision", "numpy", "PIL", "tqdm"}
     | {"nvidia", "webdataset", "sklearn", "scipy"},
+    "data.plan": {"numpy"},
+    "data.store": {"numpy", "PIL", "tqdm", "scipy"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
     "results": set(),
     "launch": set(),
@@ -28,6 +30,8 @@ FOLDERS = {
     "records": {"foundation", "configs"},
     "models": {"padding"},
     "data": {"foundation", "configs"},
+    "data.plan": set(),
+    "data.store": {"foundation", "configs"},
     "training": {"foundation", "configs", "records", "data.interface"},
     "results": {"foundation", "configs", "records"},
     "launch": {"foundation", "configs", "records"},
@@ -53,7 +57,8 @@ def imports(file):
 
 
 def modules(folder):
-    return sorted((ROOT / folder).rglob("*.py")) if (ROOT / folder).is_dir() else [ROOT / folder]
+    place = ROOT / (folder if folder.endswith(".py") else folder.replace(".", "/"))
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-import data.folder
 import data.index
+import data.store.folders
 from data.index import load_index, read_index
-from data.index_cache import CACHE_NAME
+from data.store.cache import CACHE_NAME
 from tests.conftest import write_images
 
 
@@ -63,7 +63,7 @@ def test_files_below_a_class_folder_are_noticed(nested, keep_time):
 
 def test_nothing_is_scanned_while_nothing_changes(nested, monkeypatch):
     first = load_index(nested)
-    monkeypatch.setattr(data.folder, "scan", lambda _: pytest.fail("scanned again"))
+    monkeypatch.setattr(data.store.folders, "scan", lambda _: pytest.fail("scanned again"))
     (nested / "train" / "n1" / "images" / "000.JPEG").read_bytes()
     (nested / "a file at the top").write_text("")
     again = load_index(nested)

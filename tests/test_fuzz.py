@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
-import data.folder
+import data.store.folders
 from data.index import load_index, read_index
-from data.index_cache import CACHE_NAME, cached
+from data.store.cache import CACHE_NAME, cached
 from tests.conftest import write_images
 
 
@@ -39,7 +39,7 @@ def equal(one, other):
 
 def test_damaged_caches(folder):
     read_index(folder)
-    arrays = data.folder.scan(folder)
+    arrays = data.store.folders.scan(folder)
     whole, chance, remade = (folder / CACHE_NAME).read_bytes(), random.Random(1), 0
 
     def make():

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-import data.folder
+import data.store.folders
 from data.index import load_index, read_index
-from data.index_cache import CACHE_NAME
+from data.store.cache import CACHE_NAME
 from tests.conftest import write_images
 
 
@@ -35,7 +35,7 @@ def test_index_is_torchvisions_image_folder(images):
 
 def test_index_is_cached_until_a_folder_changes(folder, monkeypatch):
     first = load_index(folder)
-    monkeypatch.setattr(data.folder, "scan", lambda _: pytest.fail("scanned again"))
+    monkeypatch.setattr(data.store.folders, "scan", lambda _: pytest.fail("scanned again"))
     again = load_index(folder)
     assert again.fingerprint == first.fingerprint
     assert np.array_equal(again.train.paths, first.train.paths)
@@ -53,7 +53,7 @@ def test_index_of_a_read_only_folder_is_cached_elsewhere(folder, tmp_path, monke
     monkeypatch.setattr(os, "access", lambda path, mode: path != folder and real(path, mode))
     load_index(folder)
     assert not (folder / CACHE_NAME).exists()
-    monkeypatch.setattr(data.folder, "scan", lambda _: pytest.fail("scanned again"))
+    monkeypatch.setattr(data.store.folders, "scan", lambda _: pytest.fail("scanned again"))
     load_index(folder)
 
 
@@ -138,14 +138,14 @@ def test_excluded_images(folder, tmp_path):
 
 
 def scan_and_count(root, calls, results):
-    real = data.folder.scan
+    real = data.store.folders.scan
 
     def scan(folder):
         calls.put(os.getpid())
         time.sleep(0.5)
         return real(folder)
 
-    data.folder.scan = scan
+    data.store.folders.scan = scan
     results.put(read_index(root).fingerprint)
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageCms
 
 import data.check
-from data import decodable
+from data.backends import decodable
 from data.interface import STD
 from foundation.errors import run_command
 from tests.conftest import write_images

@@ -18,10 +18,10 @@ import data.check
 import data.digits
 import data.index
 import data.shard
-from data import headers, paths
-from data.excluded import read_excluded
 from data.index import load_index, read_index
-from data.index_cache import CACHE_NAME
+from data.store import headers, paths
+from data.store.cache import CACHE_NAME
+from data.store.excluded import read_excluded
 from foundation.errors import run_command
 from tests.conftest import ROOT, write_images
 from tests.test_bad_data import val_loader

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 import data.shard
 from data.index import load_index
-from data.interface import DataError
+from data.store.dataset import DataError
 from foundation.errors import run_command
 from tests.conftest import write_images
 from tests.test_data import every_batch, joined

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import parity, sample
-from data.dali_pipeline import why_undecodable
+from data.backends.dali_pipeline import why_undecodable
 from tests.conftest import write_images
 
 

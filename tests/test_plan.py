@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from data.plan.draws.steps import EvalSteps, TrainSteps
 from scipy import stats
 from torchvision.transforms import RandomResizedCrop
 
-from data import plan
-from data.steps import EvalSteps, TrainSteps
+from data.plan import draws
 
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
 
@@ -26,17 +26,17 @@ AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
 )
 def test_philox_known_answers(counter, key, words):
     """The known-answer vectors that its authors publish with Random123."""
-    assert " ".join(f"{int(word):08x}" for word in plan.philox4x32(counter, key)) == words
+    assert " ".join(f"{int(word):08x}" for word in draws.philox4x32(counter, key)) == words
 
 
 def test_every_epoch_is_a_permutation_of_its_own():
-    orders = [plan.epoch_order(seed, epoch, 5000) for seed in (1, 2) for epoch in (0, 1)]
+    orders = [draws.epoch_order(seed, epoch, 5000) for seed in (1, 2) for epoch in (0, 1)]
     for order in orders:
         assert np.array_equal(np.sort(order), np.arange(5000))
     for i, one in enumerate(orders):
         for other in orders[:i]:
             assert abs(stats.spearmanr(one, other).statistic) < 0.06  # 4 sigma of no relation
-    assert np.array_equal(orders[0], plan.epoch_order(1, 0, 5000))
+    assert np.array_equal(orders[0], draws.epoch_order(1, 0, 5000))
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (100, 100), (60, 400)])
@@ -47,7 +47,7 @@ def test_crops_are_distributed_as_torchvisions(size):
     image = torch.empty(1, height, width)
     torch.manual_seed(0)
     theirs = np.array([RandomResizedCrop.get_params(image, AREA, ASPECT) for _ in range(n)])
-    ours = plan.crop_windows(7, 3, np.arange(n), np.tile([size], (n, 1)), AREA, ASPECT)
+    ours = draws.crop_windows(7, 3, np.arange(n), np.tile([size], (n, 1)), AREA, ASPECT)
     assert (ours[:, :2] >= 0).all()
     assert (ours[:, 0] + ours[:, 2] <= height).all()
     assert (ours[:, 1] + ours[:, 3] <= width).all()
@@ -65,7 +65,7 @@ def test_crops_fall_back_to_torchvisions_centre(size):
     """An area above the whole image never fits, so all ten attempts fail in both."""
     area = (1.5, 1.5)
     expected = RandomResizedCrop.get_params(torch.empty(1, *size), area, ASPECT)
-    ours = plan.crop_windows(0, 0, np.arange(3), np.tile([size], (3, 1)), area, ASPECT)
+    ours = draws.crop_windows(0, 0, np.arange(3), np.tile([size], (3, 1)), area, ASPECT)
     assert (ours == np.array(expected)).all()
 
 
@@ -74,8 +74,8 @@ def test_a_samples_view_depends_on_seed_epoch_and_sample_alone():
     sizes = np.array([(300 + s, 400 - s) for s in range(100)])
 
     def views(seed, epoch, chosen):
-        windows = plan.crop_windows(seed, epoch, chosen, sizes[chosen], AREA, ASPECT)
-        return np.concatenate([windows, plan.flips(seed, epoch, chosen, 0.5)[:, None]], axis=1)
+        windows = draws.crop_windows(seed, epoch, chosen, sizes[chosen], AREA, ASPECT)
+        return np.concatenate([windows, draws.flips(seed, epoch, chosen, 0.5)[:, None]], axis=1)
 
     together = views(1, 2, np.arange(100))
     assert np.array_equal(views(1, 2, samples), together[samples])
@@ -86,7 +86,7 @@ def test_a_samples_view_depends_on_seed_epoch_and_sample_alone():
 def test_flips_have_their_probability():
     n = 40_000
     for probability in (0.0, 0.5, 1.0):
-        share = plan.flips(5, 1, np.arange(n), probability).mean()
+        share = draws.flips(5, 1, np.arange(n), probability).mean()
         assert abs(share - probability) < 4 * np.sqrt(0.25 / n)
 
 
@@ -97,7 +97,7 @@ def test_steps_deal_every_image_once(world, images):
     steps = [list(TrainSteps(images, batch, rank, world, seed=9)) for rank in range(world)]
     assert len({len(part) for part in steps}) == 1
     assert len(steps[0]) == len(TrainSteps(images, batch, 0, world, seed=9))
-    order = plan.epoch_order(9, 0, images)
+    order = draws.epoch_order(9, 0, images)
     for number, parts in enumerate(zip(*steps, strict=True)):
         dealt = np.concatenate([part.samples[: part.counted] for part in parts])
         assert np.array_equal(dealt, order[number * batch : (number + 1) * batch])

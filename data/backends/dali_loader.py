@@ -13,15 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.dali_pipeline import Form, Inputs, Pipeline, squares
-from data.decodable import why_undecodable
-from data.delivery import Delivery
-from data.interface import Batch, DataError
-from data.machine import demand_open_files
-from data.prefetch import prefetched
-from data.split import Split
-from data.steps import EvalSteps, Step, TrainSteps
-from data.views import EvalView, TrainView
+from data.backends.dali_pipeline import Form, Inputs, Pipeline, squares
+from data.backends.decodable import why_undecodable
+from data.backends.delivery import Delivery
+from data.backends.prefetch import prefetched
+from data.interface import Batch
+from data.plan.draws.steps import EvalSteps, Step, TrainSteps
+from data.plan.draws.views import EvalView, TrainView
+from data.store.dataset import DataError
+from data.store.machine import demand_open_files
+from data.store.split import Split
 from foundation.errors import UserError
 
 _READERS = 8  # files that are read at a time: it is a network's delay that they wait for

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
-from data.machine import machine_error
+from data.store.machine import machine_error
 
 _SAVE = "save it as JPEG, or as PNG of 8 bits"
 
@@ -105,7 +105,7 @@ def _has_end(content: bytes) -> bool:
 @cache
 def _dali() -> ModuleType | None:
     try:
-        from data import dali_pipeline
+        from data.backends import dali_pipeline
     except ImportError:
         return None
     return dali_pipeline

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import torch
 
-from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
-from data.steps import EvalSteps, TrainSteps
+from data.backends.delivery import with_fillers
+from data.interface import Batch
+from data.plan.draws.steps import EvalSteps, TrainSteps
 
 
 class SyntheticLoader:
@@ -43,9 +44,6 @@ class SyntheticLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for step in self._steps:
-            index = torch.from_numpy(step.samples.copy())
-            labels = index % self._classes
-            labels[step.counted :] = FILLER_LABEL
-            index[step.counted :] = FILLER_INDEX
+            labels, index = with_fillers(step.samples % self._classes, step)
             images = self._noise[: len(index)]
             yield Batch(images, labels.to(self._device), index.to(self._device), step.global_count)

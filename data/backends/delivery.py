@@ -1,11 +1,21 @@
 """From decoded pixels to the batch on the device, the same for every backend."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD, Batch
-from data.split import Split
-from data.steps import Step
+from data.plan.draws.steps import Step
+from data.store.split import Split
+
+
+def with_fillers(labels: np.ndarray, step: Step) -> tuple[Tensor, Tensor]:
+    """Return the labels of a step's samples and their places, those of the fillers replaced."""
+    index = torch.from_numpy(step.samples.copy())
+    told = torch.from_numpy(labels)
+    told[step.counted :] = FILLER_LABEL
+    index[step.counted :] = FILLER_INDEX
+    return told, index
 
 
 class Delivery:
@@ -27,10 +37,7 @@ class Delivery:
                 of the bytes to transfer; in pinned memory where the device is a GPU.
             step: what they are.
         """
-        labels = torch.from_numpy(self._labels[step.samples])
-        index = torch.from_numpy(step.samples.copy())
-        labels[step.counted :] = FILLER_LABEL
-        index[step.counted :] = FILLER_INDEX
+        labels, index = with_fillers(self._labels[step.samples], step)
         images = images.to(self.device, non_blocking=True)
         if images.dtype == torch.uint8:
             images = images.to(dtype=torch.float32, memory_format=self._layout)

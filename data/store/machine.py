@@ -4,7 +4,7 @@ import errno
 import os
 import resource
 
-from data.interface import DataError
+from data.store.dataset import DataError
 
 _ENOUGH = 4096  # open files
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from data.fingerprint import Columns
-from data.interface import SPLITS, DataError
-from data.machine import machine_error
+from data.store.dataset import SPLITS, DataError
+from data.store.fingerprint import Columns
+from data.store.machine import machine_error
 from foundation.files import write_atomically
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}(\.[0-9a-f]{16})?")

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from data.interface import DataError
+from data.store.dataset import DataError
 
 
 def expanded(path: str | Path) -> Path:

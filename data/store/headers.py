@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data.machine import machine_error
-from data.paths import open_regular
+from data.store.machine import machine_error
+from data.store.paths import open_regular
 
 # Beyond, a decoder's memory is at the mercy of whoever made the file. Holds for the image as it
 # is and as it becomes when its shorter side is resized to 256 px: 1 x 60,000 px become 3.9 billion.

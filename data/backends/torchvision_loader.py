@@ -11,12 +11,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data.delivery import Delivery
-from data.interface import Batch, DataError
-from data.machine import demand_open_files, machine_error
-from data.split import Split
-from data.steps import EvalSteps, Step, TrainSteps
-from data.views import EvalView, TrainView
+from data.backends.delivery import Delivery
+from data.interface import Batch
+from data.plan.draws.steps import EvalSteps, Step, TrainSteps
+from data.plan.draws.views import EvalView, TrainView
+from data.store.dataset import DataError
+from data.store.machine import demand_open_files, machine_error
+from data.store.split import Split
 
 _SHARED_MEMORY = "/dev/shm"
 _GRACE = 10  # s

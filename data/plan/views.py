@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data import plan
+from data.plan import draws
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class TrainView:
 
     def __call__(self, epoch: int, samples: np.ndarray, sizes: np.ndarray) -> Views:
         """Return the views of the (n,) `samples` of (n, 2) `sizes` in an epoch."""
-        windows = plan.crop_windows(
+        windows = draws.crop_windows(
             self.seed, epoch, samples, sizes, self.crop_area, self.crop_aspect
         )
-        mirrored = plan.flips(self.seed, epoch, samples, self.flip)
+        mirrored = draws.flips(self.seed, epoch, samples, self.flip)
         squares = np.full((len(samples), 2), self.image_size)
         return Views(windows, squares, np.zeros_like(squares), mirrored)
 

@@ -5,8 +5,8 @@ from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
-from data.interface import DataError
-from data.paths import is_folder_name, printable
+from data.store.dataset import DataError
+from data.store.paths import is_folder_name, printable
 
 _KAGGLE = "imageid,predictionstring"  # first line of LOC_val_solution.csv
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"

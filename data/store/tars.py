@@ -17,11 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.same_data import same_data
-from data.fingerprint import Columns, fingerprint
-from data.interface import SPLITS, DataError
-from data.machine import machine_error
-from data.manifest import Manifest, manifest_file, read_manifest, tar_digest
-from data.paths import open_regular
+from data.store.dataset import SPLITS, DataError
+from data.store.fingerprint import Columns, fingerprint
+from data.store.machine import machine_error
+from data.store.manifest import Manifest, manifest_file, read_manifest, tar_digest
+from data.store.paths import open_regular
 
 _THREADS = 8
 _MOST = 2**31 - 1  # pixels a side

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from torchvision.datasets.folder import IMG_EXTENSIONS
-
-from data.interface import DataError
-from data.machine import machine_error
-from data.paths import printable
+from data.store.dataset import IMAGE_ENDINGS, DataError
+from data.store.machine import machine_error
+from data.store.paths import printable
 
 _TICK = 50_000_000  # ns, more than a file system's clock takes for a step
 _NAMED = 3  # of many, in a message
@@ -108,7 +106,7 @@ def notes(split: str, seen: Seen) -> list[str]:
         ]
         told.append(
             f"{split}/: {seen.endings.total():,} files do not end like images and are left out: "
-            f"{_listed(counts, 10)}; images end in {', '.join(IMG_EXTENSIONS)}"
+            f"{_listed(counts, 10)}; images end in {', '.join(IMAGE_ENDINGS)}"
         )
     return told
 
@@ -147,7 +145,7 @@ def _kind(entry: os.DirEntry) -> Literal["folder", "image", "other"]:
 
 
 def _looks_like_an_image(entry: os.DirEntry) -> bool:
-    return entry.name.lower().endswith(IMG_EXTENSIONS)
+    return entry.name.lower().endswith(IMAGE_ENDINGS)
 
 
 def _is_followed(entry: os.DirEntry, above: frozenset[Identity], seen: Seen) -> bool:

@@ -8,9 +8,9 @@ import json
 import os
 from pathlib import Path
 
-from data.interface import SPLITS, DataError
-from data.machine import machine_error
-from data.paths import expanded, printable
+from data.store.dataset import SPLITS, DataError
+from data.store.machine import machine_error
+from data.store.paths import expanded, printable
 from foundation.files import write_atomically
 
 _ENDS = b"\t\n\r"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.paths import open_regular
+from data.store.paths import open_regular
 from foundation.files import FileError, atomic_writer, lock
 
 CACHE_NAME = ".image_index.npz"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data import walk
-from data.headers import read_headers
-from data.interface import SPLITS, DataError
-from data.paths import printable
-from data.walk import Seen
+from data.store import walk
+from data.store.dataset import SPLITS, DataError
+from data.store.headers import read_headers
+from data.store.paths import printable
+from data.store.walk import Seen
 
 Arrays = dict[str, np.ndarray]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data.fingerprint import Columns
-from data.interface import DataError
-from data.machine import machine_error
-from data.paths import open_regular, printable
+from data.store.dataset import DataError
+from data.store.fingerprint import Columns
+from data.store.machine import machine_error
+from data.store.paths import open_regular, printable
 
 
 @dataclass(frozen=True)

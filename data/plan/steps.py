@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data import plan
+from data.plan import draws
 
 # BN cannot average over a single value (a lone image at 1 x 1 px): a smaller share of a last
 # training batch is filled up with images that have no weight in the loss.
@@ -48,9 +48,9 @@ class TrainSteps:
         return -(-self.images // self.batch) - self.start
 
     def __iter__(self) -> Iterator[Step]:
-        order = plan.epoch_order(self.seed, self.epoch, self.images)
+        order = draws.epoch_order(self.seed, self.epoch, self.images)
         for step in range(self.start, self.start + len(self)):
-            share = plan.train_share(order, step, self.batch, self.rank, self.world)
+            share = draws.train_share(order, step, self.batch, self.rank, self.world)
             missing = max(0, MIN_TRAIN_SHARE - len(share))
             samples = np.append(share, order[[step * self.batch] * missing])
             total = min(self.batch, self.images - step * self.batch)
@@ -62,7 +62,7 @@ class EvalSteps:
 
     def __init__(self, images: int, batch: int, rank: int, world: int):
         self.images, self.share = images, batch
-        self.mine = plan.eval_share(images, rank, world)
+        self.mine = draws.eval_share(images, rank, world)
         self.epoch = self.start = 0
 
     def __len__(self) -> int:

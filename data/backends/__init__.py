@@ -1,0 +1,1 @@
+"""From bytes and numbers to tensors on the device."""

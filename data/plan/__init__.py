@@ -1,0 +1,1 @@
+"""Which images a step sees and how, in numbers alone."""
