@@ -26,11 +26,12 @@ from foundation.files import atomic_writer, write_json, writing
 from models import ImageSizeError, build_model, check_image_size
 from padding import SCHEMES, convert_padding
 from records.run_dir import RunDir
+from tasks import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first
+from training.epoch import evaluate
 from training.fit import prepare
 from training.precision import set_arithmetic
-from training.steps import Evaluation, evaluate
 
 # What may be overridden: how fast and where, not what is evaluated.
 _OVERRIDABLE = sorted(
@@ -116,6 +117,7 @@ def evaluate_run(job: Job, process: Process) -> list[str]:
     All processes call this together, and all get the same answer.
     """
     run, config, channels_last = job.run, job.config, job.config.train.channels_last
+    task = TASKS[config.task]
     try:
         loader, fingerprint = agree(
             lambda: _val_loader(config.data, config.model.num_classes, process, channels_last)
@@ -136,18 +138,19 @@ def evaluate_run(job: Job, process: Process) -> list[str]:
         facts |= {"precision": config.train.precision, "data_fingerprint": fingerprint}
         try:
             result = evaluate(
-                convert_padding(model, padding), loader, config.train.precision, loader.images
+                convert_padding(model, padding),
+                *(loader, task, config.train.precision, loader.images),
             )
+            numbers = task.numbers(result.counts)
             parts = gather_on_first(process, (result.index, result.label, result.prediction))
-            on_first(process, lambda: _write(run, facts, result, parts))  # noqa: B023
+            on_first(process, lambda: _write(run, facts, numbers, parts))  # noqa: B023
         except SharedError as error:
             failures.append(_failure(run, error, padding))
             continue
         if process.is_first:
-            top1, top5 = (100 * n / result.count for n in (result.correct1, result.correct5))
             print(
                 f"{run.path}: trained with {config.model.padding}, evaluated with {padding} "
-                f"({job.which}, epoch {epoch + 1}): top-1 {top1:.3f}, top-5 {top5:.3f}",
+                f"({job.which}, epoch {epoch + 1}): {task.told(numbers)}",
                 flush=True,
             )
     return failures
@@ -236,19 +239,12 @@ def _failure(run: RunDir, error: Exception, padding: str = "") -> str:
 def _write(
     run: RunDir,
     facts: dict[str, Any],
-    result: Evaluation,
+    numbers: dict[str, float | int],
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
 ) -> None:
     index, label, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(index)
-    assert (index[order] == np.arange(result.count)).all(), "an image was evaluated twice"
-    numbers = {
-        "top1": 100 * result.correct1 / result.count,
-        "top5": 100 * result.correct5 / result.count,
-        "correct1": result.correct1,
-        "correct5": result.correct5,
-        "count": result.count,
-    }
+    assert (index[order] == np.arange(len(index))).all(), "an image was evaluated twice"
     file_name = facts["padding"]
     with run.lock_evaluations():
         with atomic_writer(run.evaluations / f"{file_name}.npz") as file:

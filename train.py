@@ -26,7 +26,9 @@ from models import ImageSizeError, build_model, check_image_size
 from records import metrics_log
 from records.finished import finished_rows
 from records.run_dir import RunDir
-from records.summary import best, summarize
+from records.score import SCORES, Row, Score
+from records.summary import best, summarize, told
+from tasks import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, agree, on_first
 from training.fit import fit
@@ -91,9 +93,10 @@ def train(config: Config, process: Process) -> None:
         _restore(state, run, process)
         on_first(process, lambda: _announce(run, config, state, process, loaders))
         with _status(run, process):
-            rows = fit(config, state, loaders.train, loaders.val, process, run)
+            pair = (loaders.train, loaders.val)
+            rows = fit(config, TASKS[config.task], state, pair, process, run)
             if process.is_first:
-                _finish(run, rows)
+                _finish(run, rows, SCORES[config.task])
 
 
 def _check_model(config: Config) -> None:
@@ -110,7 +113,9 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
         stack.enter_context(run.lock())
     if not run.is_finished():  # another command may have been about to finish it
         return False
-    print(f"{run.path}: finished already, {_result(finished_rows(run, config.train.epochs))}")
+    score = SCORES[config.task]
+    rows = finished_rows(run, config.train.epochs, score)
+    print(f"{run.path}: finished already, {told(rows, score)}")
     return True
 
 
@@ -131,7 +136,7 @@ def _announce(
     check_data(run, loaders.fingerprint)
     rows = metrics_log.truncate(run.metrics_file, state.epoch)
     if rows:
-        checkpoint.keep_best(run.checkpoints, best(rows)["epoch"])
+        checkpoint.keep_best(run.checkpoints, best(rows, SCORES[config.task])["epoch"])
     warnings = recipe_warnings(config, process.world, len(loaders.train))
     warnings += record_environment(run, process, loaders.fingerprint, warnings)
     for warning in warnings:
@@ -165,17 +170,10 @@ def _status(run: RunDir, process: Process) -> Iterator[None]:
         raise
 
 
-def _finish(run: RunDir, rows: list[metrics_log.Row]) -> None:
-    write_json(run.summary_file, summarize(rows))
+def _finish(run: RunDir, rows: list[Row], score: Score) -> None:
+    write_json(run.summary_file, summarize(rows, score))
     run.set_status("finished")
-    print(f"{run.path}: finished, {_result(rows)}")
-
-
-def _result(rows: list[metrics_log.Row]) -> str:
-    summary = summarize(rows)
-    return (
-        f"best {summary['best']['val_top1']:.3f}, last5_avg {summary['last5_avg']:.3f} (top-1 in %)"
-    )
+    print(f"{run.path}: finished, {told(rows, score)}")
 
 
 if __name__ == "__main__":

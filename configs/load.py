@@ -24,7 +24,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 # What a key that is younger than the first run directories meant before it was written down: by the
 # age of the key. Only recorded runs are read with it; people write every key.
-MEANING_BEFORE: dict[str, Any] = {"data.exclude": None, "data.decode": "cpu"}
+MEANING_BEFORE: dict[str, Any] = {
+    "data.exclude": None,
+    "data.decode": "cpu",
+    "task": "classification",
+}
 
 
 def load_recorded(path: Path, overrides: Sequence[str] = ()) -> Config:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+Task = Literal["classification"]
 Arch = Literal["vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152"]
 Padding = Literal["zero", "partial", "reflect", "replicate"]
 
@@ -97,6 +98,7 @@ class Run(Section):
 class Config(Section):
     """One run."""
 
+    task: Task  # what is learned (tasks/)
     model: Model
     data: Data
     optim: Optim

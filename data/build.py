@@ -11,8 +11,8 @@ from data.backends.synthetic import SyntheticLoader
 from data.backends.torchvision_loader import TorchvisionLoader
 from data.index import load_index
 from data.interface import Loader
-from data.plan.draws.steps import EvalSteps, TrainSteps
-from data.plan.draws.views import EvalView, TrainView
+from data.plan.steps import EvalSteps, TrainSteps
+from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
 from data.store.headers import MAX_PIXELS, resized_pixels
 from data.store.split import Split

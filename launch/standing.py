@@ -6,7 +6,8 @@ from foundation.errors import UserError
 from launch.expand import PlannedRun
 from records import metrics_log
 from records.finished import finished_rows
-from records.summary import summarize
+from records.score import SCORES
+from records.summary import best, last5_avg
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ def standing(run: PlannedRun) -> Standing:
             return Standing("another recipe", ", ".join(differences))
         rows = metrics_log.read(directory.metrics_file)
         if directory.is_finished():
-            summary = summarize(finished_rows(directory, run.config.train.epochs))
-            result = f"best {summary['best']['val_top1']:.3f}  last5_avg {summary['last5_avg']:.3f}"
+            score = SCORES[run.config.task]
+            whole = finished_rows(directory, run.config.train.epochs, score)
+            top, average = float(score.value(best(whole, score))), last5_avg(whole, score)
+            result = f"best {top:.3f}  last5_avg {average:.3f}"
             return Standing("finished", result, len(rows))
         status = directory.state()
     except UserError as error:

@@ -7,12 +7,11 @@ from foundation.files import read_json
 from records import metrics_log
 from records.metrics_log import Row
 from records.run_dir import RunDir, RunError
+from records.score import Score
 from records.summary import summarize
 
-_COUNTED = {"val_top1", "val_correct1", "val_count"}
 
-
-def finished_rows(run: RunDir, epochs: int) -> list[Row]:
+def finished_rows(run: RunDir, epochs: int, score: Score) -> list[Row]:
     """Return the rows of a run that says that it is finished, one for each of its `epochs`.
 
     Raises:
@@ -28,12 +27,13 @@ def finished_rows(run: RunDir, epochs: int) -> list[Row]:
             f"{file}: has {len(rows)} whole rows, though the run finished {epochs} epochs; "
             f"restore the file"
         )
-    uncounted = [row["epoch"] for row in rows if not row.keys() >= _COUNTED]
+    needed = {score.key, *score.integers, "val_count"}
+    uncounted = [row["epoch"] for row in rows if not row.keys() >= needed]
     if uncounted:
         raise RunError(f"{file}: epoch {uncounted[0]}: has no counts; restore the file")
     if len({row["val_count"] for row in rows}) > 1:
         raise RunError(f"{file}: val_count is not the same in all epochs; restore the file")
-    said, counted = read_json(run.summary_file), summarize(rows)
+    said, counted = read_json(run.summary_file), summarize(rows, score)
     for key in ("best", "last5_avg", "epochs"):
         if not _equal(said.get(key), counted[key]):
             raise RunError(

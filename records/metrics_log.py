@@ -3,12 +3,10 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from foundation.files import write_atomically, writing
 from records.run_dir import RunError
-
-Row = dict[str, Any]
+from records.score import Row, contradiction
 
 
 def append(path: Path, row: Row) -> None:
@@ -42,27 +40,9 @@ def read(path: Path) -> list[Row]:
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or row.get("epoch") != number:
             raise RunError(f"{path}: the epochs are not 0, 1, 2, ...; restore the file")
-        _check_counts(path, row)
+        if told := contradiction(row):
+            raise RunError(f"{path}: epoch {number}: {told}; restore the file")
     return rows
-
-
-def _check_counts(path: Path, row: Row) -> None:
-    """Refuse a row whose percentage is not what its counts say; the counts are what is believed."""
-    if not {"val_top1", "val_correct1", "val_count"} <= row.keys():
-        return  # of another task
-    top1, correct, count = row["val_top1"], row["val_correct1"], row["val_count"]
-    if (
-        type(correct) is not int
-        or type(count) is not int
-        or not 0 <= correct <= count
-        or count == 0
-        or not isinstance(top1, int | float)
-        or not abs(top1 - 100 * correct / count) < 1e-6  # which no NaN is
-    ):
-        raise RunError(
-            f"{path}: epoch {row['epoch']}: val_top1 {top1} is not {correct} of {count} images in "
-            f"percent; restore the file"
-        )
 
 
 def truncate(path: Path, epochs: int) -> list[Row]:

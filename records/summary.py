@@ -3,29 +3,35 @@
 from typing import Any
 
 from records.metrics_log import Row
+from records.score import Score
 
 
-def best(rows: list[Row]) -> Row:
-    """Return the row of the highest val_top1, the earliest of equals (Table 2)."""
-    return max(rows, key=lambda row: row["val_correct1"] / row["val_count"])
+def best(rows: list[Row], score: Score) -> Row:
+    """Return the row of the highest score, the earliest of equals (Table 2)."""
+    return max(rows, key=score.value)
 
 
-def last5_avg(rows: list[Row]) -> float:
-    """Return the mean val_top1 of the last five epochs, in percent (Table 3).
+def last5_avg(rows: list[Row], score: Score) -> float:
+    """Return the mean score of the last five epochs, in percent (Table 3).
 
     A shorter run is averaged whole.
     """
     last = rows[-5:]
-    # From the integer counts: exact, whatever the order of the sum.
-    return 100 * sum(r["val_correct1"] for r in last) / sum(r["val_count"] for r in last)
+    return float(sum(map(score.value, last)) / len(last))
 
 
-def summarize(rows: list[Row]) -> dict[str, Any]:
+def summarize(rows: list[Row], score: Score) -> dict[str, Any]:
     """Return the content of summary.json."""
-    top = best(rows)
+    top = best(rows, score)
     return {
-        "best": {"epoch": top["epoch"], "val_top1": top["val_top1"]},
-        "last5_avg": last5_avg(rows),
+        "best": {"epoch": top["epoch"], score.key: top[score.key]},
+        "last5_avg": last5_avg(rows, score),
         "epochs": len(rows),
         "seconds": sum(row.get("seconds", 0.0) for row in rows),
     }
+
+
+def told(rows: list[Row], score: Score) -> str:
+    """Return the summary as commands print it."""
+    top = float(score.value(best(rows, score)))
+    return f"best {top:.3f}, last5_avg {last5_avg(rows, score):.3f} ({score.title} in %)"

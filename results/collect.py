@@ -11,6 +11,7 @@ from foundation.files import FileError, read_json
 from records import summary
 from records.finished import finished_rows
 from records.run_dir import RunDir, RunError
+from records.score import SCORES
 from records.sessions import data_fingerprints
 from results import printed
 
@@ -102,17 +103,18 @@ def _read(run: RunDir) -> Run:
     if not finished:
         return Run(run.path, settings, finished, fingerprint, evaluations)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
-    rows = finished_rows(run, settings["train.epochs"])
-    top = summary.best(rows)
+    score = SCORES[settings["task"]]
+    rows = finished_rows(run, settings["train.epochs"], score)
+    top = summary.best(rows, score)
     return Run(
         path=run.path,
         settings=settings,
         finished=finished,
         fingerprint=fingerprint,
         evaluations=evaluations,
-        best=100 * top["val_correct1"] / top["val_count"],
+        best=float(score.value(top)),
         best_epoch=top["epoch"],
-        last5_avg=summary.last5_avg(rows),
+        last5_avg=summary.last5_avg(rows, score),
         val_count=top["val_count"],
     )
 
@@ -122,6 +124,8 @@ def _settings(file: Path) -> dict[str, Any]:
     for key, kind in _NEEDED.items():
         if type(settings.get(key)) is not kind:
             raise RunError(f"{file}: {key} is missing or damaged; restore the file")
+    if settings["task"] not in SCORES:
+        raise RunError(f"{file}: task {settings['task']} is unknown to this version; use a newer")
     return settings
 
 

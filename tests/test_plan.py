@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from data.plan.draws.steps import EvalSteps, TrainSteps
 from scipy import stats
 from torchvision.transforms import RandomResizedCrop
 
 from data.plan import draws
+from data.plan.steps import EvalSteps, TrainSteps
 
 AREA, ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)
 

@@ -9,8 +9,11 @@ from foundation.files import read_json, write_atomically, write_json
 from records import metrics_log
 from records.finished import finished_rows
 from records.run_dir import RunDir
+from records.score import SCORES
 from records.summary import best, last5_avg, summarize
 from tests.conftest import ROOT, TINY
+
+TOP1 = SCORES["classification"]
 
 
 def row(epoch, correct, count=500):
@@ -29,15 +32,15 @@ def config(*overrides):
 
 def test_best_is_the_earliest_maximum_and_last5_the_mean_of_five():
     rows = [row(i, correct) for i, correct in enumerate([400, 420, 410, 420, 300, 301, 302])]
-    assert best(rows)["epoch"] == 1
-    assert last5_avg(rows) == 100 * (410 + 420 + 300 + 301 + 302) / 2500
-    assert summarize(rows) == {
+    assert best(rows, TOP1)["epoch"] == 1
+    assert last5_avg(rows, TOP1) == 100 * (410 + 420 + 300 + 301 + 302) / 2500
+    assert summarize(rows, TOP1) == {
         "best": {"epoch": 1, "val_top1": 84.0},
-        "last5_avg": last5_avg(rows),
+        "last5_avg": last5_avg(rows, TOP1),
         "epochs": 7,
         "seconds": 14.0,
     }
-    assert last5_avg(rows[:2]) == 82.0
+    assert last5_avg(rows[:2], TOP1) == 82.0
 
 
 def test_the_log_forgets_the_line_a_crash_cut_short(tmp_path):
@@ -174,7 +177,7 @@ def write_finished(path, rows):
     run.open_for(config(f"train.epochs={len(rows)}"))
     for one in rows:
         metrics_log.append(run.metrics_file, one)
-    write_json(run.summary_file, summarize(rows))
+    write_json(run.summary_file, summarize(rows, TOP1))
     run.set_status("finished")
     return run
 
@@ -182,7 +185,7 @@ def write_finished(path, rows):
 def test_the_log_of_a_finished_run_is_whole_or_refused(tmp_path):
     run = write_finished(tmp_path / "run", [row(i, 100 + i) for i in range(7)])
     good, summary = run.metrics_file.read_bytes(), run.summary_file.read_bytes()
-    assert len(finished_rows(run, 7)) == 7
+    assert len(finished_rows(run, 7, TOP1)) == 7
     first = good.splitlines(keepends=True)
     damages = {
         "has 6 whole rows, though the run finished 7 epochs": [good[:-1], good[:-30]],
@@ -202,22 +205,22 @@ def test_the_log_of_a_finished_run_is_whole_or_refused(tmp_path):
             assert content != good
             run.metrics_file.write_bytes(content)
             with pytest.raises(ValueError, match=f"^{run.metrics_file}: .*{message}"):
-                finished_rows(run, 7)
+                finished_rows(run, 7, TOP1)
     run.metrics_file.write_bytes(good)
     for old, new in ((b"21.2", b"31.2"), (b'"epoch": 6', b'"epoch": 5'), (b"epochs", b"steps"),
                      (b'"best"', b'"top"'), (b"last5_avg", b"mean")):  # fmt: skip
         run.summary_file.write_bytes(summary.replace(old, new))
         assert summary != run.summary_file.read_bytes()
         with pytest.raises(ValueError, match=f"^{run.summary_file}: "):
-            finished_rows(run, 7)
+            finished_rows(run, 7, TOP1)
     run.summary_file.write_bytes(summary)
     # Another, consistent history is not what the run ended with either.
     run.metrics_file.write_text("".join(json.dumps(row(i, 90 + i)) + "\n" for i in range(7)))
     with pytest.raises(ValueError, match="best is .* by metrics.jsonl .* restore the one"):
-        finished_rows(run, 7)
+        finished_rows(run, 7, TOP1)
     run.metrics_file.unlink()
     with pytest.raises(ValueError, match="metrics.jsonl: missing, though the run is finished"):
-        finished_rows(run, 7)
+        finished_rows(run, 7, TOP1)
 
 
 # The keys of the first version that wrote run directories.

@@ -9,6 +9,7 @@ import pytest
 
 from configs.load import dump, load
 from records.run_dir import RunDir, write_json
+from records.score import SCORES
 from records.summary import summarize
 from results import printed
 from results.__main__ import main
@@ -81,7 +82,7 @@ def write_run(root, arch, padding, seed, best, last5_avg, overrides=(), finish=T
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     run.set_status("finished" if finish else "interrupted")
     if finish:
-        write_json(run.summary_file, summarize(rows))
+        write_json(run.summary_file, summarize(rows, SCORES["classification"]))
     return run
 
 

@@ -15,6 +15,7 @@ from foundation.files import write_json
 from models import ARCHITECTURES
 from padding import SCHEMES
 from records import metrics_log
+from records.score import SCORES
 from records.summary import summarize
 from results import printed
 from results.collect import collect
@@ -145,7 +146,7 @@ def short_run(root, count, *overrides):
         row | {"val_top1": 50.0, "val_correct1": count // 2, "val_count": count} for row in rows
     ]
     run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_json(run.summary_file, summarize(rows))
+    write_json(run.summary_file, summarize(rows, SCORES["classification"]))
     return collect(root)
 
 

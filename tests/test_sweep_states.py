@@ -15,6 +15,7 @@ from foundation.errors import run_command
 from foundation.files import write_json
 from launch.expand import expand
 from records import metrics_log
+from records.score import SCORES
 from records.summary import summarize
 from tests.conftest import ROOT, TINY
 
@@ -54,7 +55,7 @@ def finish(arguments):
         ]
         for row in rows:
             metrics_log.append(run.metrics_file, row)
-        write_json(run.summary_file, summarize(rows))
+        write_json(run.summary_file, summarize(rows, SCORES["classification"]))
         run.set_status("finished")
 
 
@@ -164,7 +165,7 @@ def finish_one(run):
     ]
     for row in rows:
         metrics_log.append(run.metrics_file, row)
-    write_json(run.summary_file, summarize(rows))
+    write_json(run.summary_file, summarize(rows, SCORES["classification"]))
     run.set_status("finished")
 
 

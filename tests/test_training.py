@@ -14,15 +14,17 @@ from foundation.errors import UserError
 from models import build_model
 from padding import convert_padding
 from records.run_dir import RunDir
+from records.score import SCORES
+from tasks import classification
 from tests.conftest import ROOT
 from training import checkpoint, distributed
+from training.epoch import evaluate, train_epoch
 from training.fit import prepare
 from training.provenance import recipe_warnings
 from training.recorder import Recorder
 from training.schedule import lr_at
 from training.seeding import seed_epoch, seed_weights
 from training.state import new_state
-from training.steps import evaluate, train_epoch
 
 CPU = torch.device("cpu")
 
@@ -64,7 +66,8 @@ def test_training_step_is_pytorch_examples():
     state.optimizer.param_groups[0]["lr"] = 0.1
     reference = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.9, weight_decay=1e-2)
     data = batches([6, 6, 3])
-    loss, top1 = train_epoch(ours, data, state, "fp32", world=1)
+    row = train_epoch(ours, data, classification, state, "fp32", world=1)
+    loss, top1 = row["train_loss"], row["train_top1"]
 
     losses, hits = [], 0
     for batch in data:
@@ -87,7 +90,7 @@ def test_fillers_have_no_weight():
         model = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
         state = new_state(model, CPU, 0.9, 0.0, fp16=False)
         state.optimizer.param_groups[0]["lr"] = 0.1
-        return train_epoch(model, data, state, "fp32", world=1), model[1].weight
+        return train_epoch(model, data, classification, state, "fp32", world=1), model[1].weight
 
     [full] = batches([6])
     [padded] = batches([6], fillers=2)
@@ -101,19 +104,20 @@ def test_fillers_have_no_weight():
 
 def test_evaluation_counts_every_image():
     model, data = small_model(), batches([6, 6, 3])
-    result = evaluate(model, data, "fp32", images=15)
+    result = evaluate(model, data, classification, "fp32", images=15)
     model.eval()
     with torch.no_grad():
         logits = torch.cat([model(batch.images) for batch in data])
     labels = torch.cat([batch.labels for batch in data])
-    assert result.correct1 == (logits.argmax(1) == labels).sum()
-    assert result.correct5 == sum(
+    numbers = classification.numbers(result.counts)
+    assert numbers["correct1"] == (logits.argmax(1) == labels).sum()
+    assert numbers["correct5"] == sum(
         y in row for y, row in zip(labels, logits.topk(5)[1], strict=True)
     )
-    assert (result.count, result.index.tolist()) == (15, list(range(15)))
-    assert result.loss == pytest.approx(F.cross_entropy(logits, labels).item())
+    assert (numbers["count"], result.index.tolist()) == (15, list(range(15)))
+    assert result.row["val_loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
     with pytest.raises(AssertionError, match="evaluated 15 of 16 images"):
-        evaluate(model, data, "fp32", images=16)
+        evaluate(model, data, classification, "fp32", images=16)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
@@ -122,7 +126,10 @@ def test_every_precision_learns(precision):
     state = new_state(model, CPU, 0.9, 0.0, fp16=precision == "fp16")
     state.optimizer.param_groups[0]["lr"] = 0.05
     data = batches([16])
-    losses = [train_epoch(model, data, state, precision, world=1)[0] for _ in range(15)]
+    losses = [
+        train_epoch(model, data, classification, state, precision, world=1)["train_loss"]
+        for _ in range(15)
+    ]
     assert losses[-1] < losses[0] / 2
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
@@ -141,7 +148,8 @@ def test_state_survives_a_checkpoint(tmp_path):
         for epoch in range(epochs):
             seed_epoch(3, epoch, 0)
             state.optimizer.param_groups[0]["lr"] = 0.1
-            train_epoch(state.model, batches([8, 8], seed=epoch), state, "fp16", world=1)
+            data = batches([8, 8], seed=epoch)
+            train_epoch(state.model, data, classification, state, "fp16", world=1)
 
     straight = new_state(small_model(), CPU, 0.9, 1e-4, fp16=True)
     train(straight, 2)
@@ -252,7 +260,7 @@ def test_a_mistake_that_all_share_leaves_the_process_group(monkeypatch, capsys):
 
 
 def test_quiet_recorder_leaves_no_trace(tmp_path):
-    recorder = Recorder(RunDir(tmp_path / "run"), epochs=1, quiet=True)
+    recorder = Recorder(RunDir(tmp_path / "run"), 1, SCORES["classification"], quiet=True)
     assert list(recorder.watch(batches([3]), "label"))
     assert recorder.record({"epoch": 0}) is False
     recorder.close()

@@ -82,9 +82,8 @@ def load_weights(model: nn.Module, saved: dict[str, Any]) -> None:
     try:
         model.load_state_dict(saved["model"])
     except RuntimeError as error:
-        reason = str(error).splitlines()[1:2] or [str(error)]
         raise RunError(
-            f"the checkpoint is of another network than config.yaml says ({reason[0].strip()})"
+            f"the checkpoint is of another network than config.yaml says ({_reason(error)})"
         ) from None
 
 
@@ -94,12 +93,16 @@ def restore(path: Path, state: TrainState) -> None:
     Raises:
         RunError: it is damaged, or of another network.
     """
-    saved = load(path, state.state_dict().keys())
-    load_weights(state.model, saved)
+    saved = load(path, ("model", "optimizer", "scaler", "epochs_done"))
     try:
         state.load_state_dict(saved)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: not of this run ({error}); {_REMEDY}") from None
+        raise RunError(f"{path}: not of this run ({_reason(error)}); {_REMEDY}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the first thing that torch lists, or the error's own text."""
+    return (str(error).splitlines()[1:2] or [str(error)])[0].strip()
 
 
 def save_epoch(folder: Path, state: dict[str, Any], is_best: bool) -> None:

@@ -12,21 +12,20 @@ from foundation.files import writing
 from records import metrics_log, summary
 from records.metrics_log import Row
 from records.run_dir import RunDir
+from records.score import Score
 
 _LINE_SECONDS = 60  # between two plain lines of a long epoch, where there is no terminal
 
 
 class Recorder:
-    """Records for the first process; `quiet=True` on the others measures and shows nothing.
+    """Records for the first process; `quiet=True` on the others measures and shows nothing."""
 
-    Attributes:
-        waited: seconds that the current pass has spent waiting for its batches.
-    """
-
-    def __init__(self, run: RunDir, epochs: int, quiet: bool):
-        self.epochs, self.quiet, self.waited = epochs, quiet, 0.0
+    def __init__(self, run: RunDir, epochs: int, score: Score, quiet: bool):
+        self.epochs, self.score, self.quiet = epochs, score, quiet
         self._file, self._folder = run.metrics_file, run.tensorboard
         self._rows: list[Row] = [] if quiet else metrics_log.read(self._file)
+        self._began = self._waited = 0.0
+        self._speed: Row = {}
         self._tensorboard: Any = None
         if not quiet:
             from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
@@ -41,13 +40,26 @@ class Recorder:
             tqdm.write(text)
             sys.stdout.flush()  # a log file must not lag behind by hours
 
+    def begin(self) -> None:
+        """Start the clock of an epoch."""
+        self._began = time.perf_counter()
+
     def watch(self, loader: Loader, label: str) -> Iterator[Batch]:
         """Yield the loader's batches; show progress and measure the time spent waiting."""
-        self.waited = 0.0
+        self._waited = 0.0
         yield from self._progress(self._timed(loader), len(loader), label)
 
+    def trained(self, images: int) -> None:
+        """Take the time of the epoch's training, over `images`."""
+        seconds = time.perf_counter() - self._began
+        self._speed = {
+            "images_per_second": images / seconds,
+            "data_wait": self._waited / seconds,
+        }
+
     def record(self, row: Row) -> bool:
-        """Keep and show a finished epoch; tell whether it is the best so far."""
+        """Keep and show a finished epoch and its times; tell whether it is the best so far."""
+        row = row | {"seconds": time.perf_counter() - self._began} | self._speed
         self._rows.append(row)
         if self.quiet:
             return False
@@ -57,7 +69,7 @@ class Recorder:
                 if name not in ("epoch", "val_count"):
                     self._tensorboard.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
             self._tensorboard.flush()
-        best = summary.best(self._rows)
+        best = summary.best(self._rows, self.score)
         self.say(self._line(row, best))
         return best is row
 
@@ -70,7 +82,7 @@ class Recorder:
     def _timed(self, loader: Loader) -> Iterator[Batch]:
         asked = time.perf_counter()
         for batch in loader:
-            self.waited += time.perf_counter() - asked
+            self._waited += time.perf_counter() - asked
             yield batch
             asked = time.perf_counter()
 
@@ -92,10 +104,12 @@ class Recorder:
         left = self.epochs - row["epoch"] - 1
         recent = self._rows[-5:]
         seconds = left * sum(r["seconds"] for r in recent) / len(recent)
+        train, val, title = row.get(self.score.train_key), self.score.key, self.score.title
         return (
             f"epoch {row['epoch'] + 1:>3}/{self.epochs}  lr {row['lr']:.2g}"
-            f"  train loss {row['train_loss']:.3f} top-1 {row['train_top1']:.2f}"
-            f"  val loss {row['val_loss']:.3f} top-1 {row['val_top1']:.3f}"
-            f" (best {best['val_top1']:.3f})  {row['images_per_second']:.0f} images/s"
+            f"  train loss {row['train_loss']:.3f}"
+            f"{'' if train is None else f' {title} {train:.2f}'}"
+            f"  val loss {row['val_loss']:.3f} {title} {row[val]:.3f}"
+            f" (best {best[val]:.3f})  {row['images_per_second']:.0f} images/s"
             f"  waiting for data {row['data_wait']:.0%}  ETA {tqdm.format_interval(seconds)}"
         )

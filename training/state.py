@@ -15,13 +15,15 @@ class TrainState:
         model: the network itself, neither compiled nor wrapped for DDP.
         optimizer: SGD with its momentum.
         scaler: the loss scale of fp16; inactive otherwise.
-        epoch: finished epochs, and so the number of the next one.
+        epoch: finished epochs, and so the number of the one that is running or comes next.
+        step: finished steps of that epoch.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     epoch: int = 0
+    step: int = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain values only (loadable with weights_only=True)."""
@@ -30,15 +32,16 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "epochs_done": self.epoch,
+            "step": self.step,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from a state_dict."""
+        """Continue from a state_dict; older ones were all saved between two epochs."""
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if saved["scaler"]:
             self.scaler.load_state_dict(saved["scaler"])
-        self.epoch = saved["epochs_done"]
+        self.epoch, self.step = saved["epochs_done"], saved.get("step", 0)
 
 
 def new_state(

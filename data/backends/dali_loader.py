@@ -18,8 +18,8 @@ from data.backends.decodable import why_undecodable
 from data.backends.delivery import Delivery
 from data.backends.prefetch import prefetched
 from data.interface import Batch
-from data.plan.draws.steps import EvalSteps, Step, TrainSteps
-from data.plan.draws.views import EvalView, TrainView
+from data.plan.steps import EvalSteps, Step, TrainSteps
+from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
 from data.store.machine import demand_open_files
 from data.store.split import Split

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from data.interface import FILLER_INDEX, FILLER_LABEL, MEAN, STD, Batch
-from data.plan.draws.steps import Step
+from data.plan.steps import Step
 from data.store.split import Split
 
 

@@ -6,7 +6,7 @@ import torch
 
 from data.backends.delivery import with_fillers
 from data.interface import Batch
-from data.plan.draws.steps import EvalSteps, TrainSteps
+from data.plan.steps import EvalSteps, TrainSteps
 
 
 class SyntheticLoader:

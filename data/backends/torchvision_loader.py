@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.backends.delivery import Delivery
 from data.interface import Batch
-from data.plan.draws.steps import EvalSteps, Step, TrainSteps
-from data.plan.draws.views import EvalView, TrainView
+from data.plan.steps import EvalSteps, Step, TrainSteps
+from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
 from data.store.machine import demand_open_files, machine_error
 from data.store.split import Split

@@ -1,0 +1,55 @@
+"""The seam between the training loop and what is being learned."""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from data.interface import Batch
+
+Row = dict[str, Any]  # of metrics.jsonl
+
+
+class Task(Protocol):
+    """A module of functions; tasks/classification.py is one."""
+
+    VAL_COUNTS: int  # how many integers val_counts returns
+
+    def loss(self, outputs: Tensor, batch: Batch, world: int) -> tuple[Tensor, float | Tensor]:
+        """Return the sum of the losses over what counts in the batch, and its weight.
+
+        The mean over the processes of sum times weight is the step's loss: a mean over all that
+        counts, also where the processes hold different numbers of it and fillers count nothing.
+        """
+        ...
+
+    def train_counts(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return (k,) integers of a training batch that add up over batches and processes."""
+        ...
+
+    def train_row(self, loss: float, counts: list[int]) -> Row:
+        """Return what a finished epoch says of its training: `loss` is the sum of all losses."""
+        ...
+
+    def val_counts(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return (k,) integers of a validation batch that add up over batches and processes."""
+        ...
+
+    def val_row(self, loss: float, counts: list[int]) -> Row:
+        """Return what a finished evaluation says; the integers that it follows from among it."""
+        ...
+
+    def numbers(self, counts: list[int]) -> dict[str, float | int]:
+        """Return what evaluate.py writes of an evaluation."""
+        ...
+
+    def told(self, numbers: dict[str, float | int]) -> str:
+        """Return those numbers as evaluate.py prints them."""
+        ...
+
+    def evaluated(self, counts: list[int]) -> int:
+        """Return the images that these counts of an evaluation are of."""
+        ...
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Return what is kept of each image, (n, ...)."""
+        ...
