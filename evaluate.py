@@ -139,7 +139,10 @@ def evaluate_run(job: Job, process: Process) -> list[str]:
         try:
             result = evaluate(
                 convert_padding(model, padding),
-                *(loader, task, config.train.precision, loader.images),
+                loader,
+                task,
+                config.train.precision,
+                loader.images,
             )
             numbers = task.numbers(result.counts)
             parts = gather_on_first(process, (result.index, result.label, result.prediction))

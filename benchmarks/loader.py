@@ -121,8 +121,11 @@ def _table(speeds: dict[str, list[float]], workers: int, rounds: int) -> Table:
 
     rows = tuple(
         (
-            *(name, f"{median(each):.0f}", f"{median(each) / cores:.0f}"),
-            *(ratio(name, _FOLDER), ratio(name, _BARE)),
+            name,
+            f"{median(each):.0f}",
+            f"{median(each) / cores:.0f}",
+            ratio(name, _FOLDER),
+            ratio(name, _BARE),
         )
         for name, each in speeds.items()
     )

@@ -76,9 +76,13 @@ def main() -> None:
 def _table(found: dict[str, Difference]) -> Table:
     rows = tuple(
         (
-            *({"train": "training crops", "val": "evaluation"}[split], str(each.images)),
-            *(f"{each.mean:.3f}", f"{each.largest:.0f}", f"{each.largest_inside:.0f}"),
-            *("yes" if each.same_order else "NO", "yes" if holds(split, each) else "NO"),
+            {"train": "training crops", "val": "evaluation"}[split],
+            str(each.images),
+            f"{each.mean:.3f}",
+            f"{each.largest:.0f}",
+            f"{each.largest_inside:.0f}",
+            "yes" if each.same_order else "NO",
+            "yes" if holds(split, each) else "NO",
         )
         for split, each in found.items()
     )

@@ -162,8 +162,17 @@ class _ExtendingConvolution(PaddedConvolution):
         # With create_graph=True the padding itself has a derivative here.
         padded = (_pad_by_slices if torch.is_grad_enabled() else _pad)(input, sides, mode)
         of_padded, of_weight, of_bias = torch.ops.aten.convolution_backward(
-            *(gradient, padded, weight, None if bias is None else bias.shape, stride),
-            *((0, 0), dilation, False, (0, 0), groups, ctx.needs_input_grad[:3]),
+            gradient,
+            padded,
+            weight,
+            bias_sizes=None if bias is None else bias.shape,
+            stride=stride,
+            padding=(0, 0),
+            dilation=dilation,
+            transposed=False,
+            output_padding=(0, 0),
+            groups=groups,
+            output_mask=ctx.needs_input_grad[:3],
         )
         of_input = None
         if ctx.needs_input_grad[0]:  # dense: what comes next is slower on a view

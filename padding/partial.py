@@ -157,8 +157,17 @@ class _PartialConvolution(PaddedConvolution):
         else:
             scale_border_(scaled, geometry)
         of_input, of_weight, of_bias = torch.ops.aten.convolution_backward(
-            *(scaled, input, weight, None if bias is None else bias.shape, *settings[:3]),
-            *(False, (0, 0), settings.groups, (*needed[:2], by_convolution)),
+            scaled,
+            input,
+            weight,
+            bias_sizes=None if bias is None else bias.shape,
+            stride=settings.stride,
+            padding=settings.padding,
+            dilation=settings.dilation,
+            transposed=False,
+            output_padding=(0, 0),
+            groups=settings.groups,
+            output_mask=(*needed[:2], by_convolution),
         )
         if by_convolution:
             of_bias = of_bias + lost

@@ -13,10 +13,20 @@ _CLASSES = 1_000
 
 # What moves a run's numbers; the rest of a configuration says where and how fast.
 _KEYS = (
-    *("model.num_classes", "data.image_size", "data.eval_resize"),
-    *("data.crop_area", "data.crop_aspect", "data.flip", "data.global_batch_size"),
-    *("optim.lr", "optim.milestones", "optim.gamma", "optim.momentum", "optim.weight_decay"),
-    *("train.epochs", "train.precision"),
+    "model.num_classes",
+    "data.image_size",
+    "data.eval_resize",
+    "data.crop_area",
+    "data.crop_aspect",
+    "data.flip",
+    "data.global_batch_size",
+    "optim.lr",
+    "optim.milestones",
+    "optim.gamma",
+    "optim.momentum",
+    "optim.weight_decay",
+    "train.epochs",
+    "train.precision",
 )
 
 

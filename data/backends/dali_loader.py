@@ -90,7 +90,7 @@ class DaliLoader:
                 views.windows[:, :2].astype(np.int32),
                 views.windows[:, 2:].astype(np.int32),
                 views.resized.astype(np.float32),
-                *(_place(views.starts, views.resized - self._form.size)),
+                *_place(views.starts, views.resized - self._form.size),
                 views.mirrored.astype(np.int32),
             )
             begun.append((step, inputs))

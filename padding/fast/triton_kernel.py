@@ -22,8 +22,13 @@ def scale_pixels_(output: Tensor, row: Tensor, column: Tensor, ratio: Tensor) ->
         return
     with torch.cuda.device_of(output):
         _kernel[(triton.cdiv(planes, _BLOCK), triton.cdiv(pixels, _BLOCK))](
-            *(output, row, column, ratio),
-            *(planes, channels, pixels),
+            output,
+            row,
+            column,
+            ratio,
+            planes,
+            channels,
+            pixels,
             *output.stride(),
             CHANNELS_LAST=output.stride(1) == 1,
             BLOCK=_BLOCK,

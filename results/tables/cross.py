@@ -40,8 +40,13 @@ def cross_table(runs: list[Run], seeds: int) -> Table:
         title="Table 4: top-1 (%) of the best checkpoints under another padding",
         names=2,
         columns=(
-            *("Training", "Inference", *(str(i) for i in range(1, len(seeds_shown) + 1))),
-            *("average", "diff", "paper average", "paper diff"),
+            "Training",
+            "Inference",
+            *(str(i) for i in range(1, len(seeds_shown) + 1)),
+            "average",
+            "diff",
+            "paper average",
+            "paper diff",
         ),
         rows=tuple(rows),
         notes=(*not_imagenet(runs), *unfinished(runs))

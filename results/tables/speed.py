@@ -53,8 +53,11 @@ def _rows(measured: dict[str, Any]) -> list[tuple[str, ...]]:
 def _step_row(row: dict[str, Any], least: float) -> tuple[str, ...]:
     peak = row["peak_mib"]
     return (
-        *(printed.network(row["arch"], row["padding"]), f"{row['ms']:.3f}"),
-        *(_percent(row["relative"]), f"{peak:.1f}", _percent(peak / least)),
+        printed.network(row["arch"], row["padding"]),
+        f"{row['ms']:.3f}",
+        _percent(row["relative"]),
+        f"{peak:.1f}",
+        _percent(peak / least),
     )
 
 
