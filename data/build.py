@@ -1,6 +1,7 @@
 """The only place that chooses a backend."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -50,25 +51,19 @@ def build_loaders(
             processes do not divide the batch.
     """
     rank, world = place
-    if data.global_batch_size % world:
-        raise DataError(
-            f"data.global_batch_size {data.global_batch_size} cannot be divided by {world} "
-            f"processes; choose a multiple of {world}"
-        )
     batch = data.global_batch_size
-
-    def steps(train_images: int, val_images: int) -> tuple[TrainSteps, EvalSteps]:
-        return (
-            TrainSteps(train_images, batch, rank, world, seed),
-            EvalSteps(val_images, batch // world, rank, world),
+    if batch % world:
+        raise DataError(
+            f"data.global_batch_size {batch} cannot be divided by {world} processes; choose a "
+            f"multiple of {world}"
         )
-
     if data.backend == "synthetic":
-        train, val = (
-            SyntheticLoader(part, data.image_size, num_classes, device, channels_last)
-            for part in steps(*data.synthetic_size)
-        )
-        return Loaders(train, val, f"synthetic {data.synthetic_size[0]} {data.synthetic_size[1]}")
+        train_images, val_images = data.synthetic_size
+        train = TrainSteps(train_images, batch, rank, world, seed)
+        val = EvalSteps(val_images, batch // world, rank, world)
+        noise = partial(SyntheticLoader, image_size=data.image_size, num_classes=num_classes)
+        noise = partial(noise, device=device, channels_last=channels_last)
+        return Loaders(noise(train), noise(val), f"synthetic {train_images} {val_images}")
 
     index = load_index(data.root, data.exclude)
     if len(index.classes) != num_classes:
@@ -76,16 +71,20 @@ def build_loaders(
             f"{data.root}: has {len(index.classes)} classes, the model {num_classes}; "
             f"set model.num_classes={len(index.classes)}"
         )
-    train_view = TrainView(seed, data.image_size, data.crop_area, data.crop_aspect, data.flip)
-    val_view = EvalView(data.eval_resize, data.image_size)
     _check_resized(index.val, data.eval_resize)
-    train_steps, val_steps = steps(len(index.train), len(index.val))
-    train, val = (
-        _loader(data, split, part, view, Delivery(split, device, channels_last))
-        for split, part, view in (
-            (index.train, train_steps, train_view),
-            (index.val, val_steps, val_view),
-        )
+    train = _loader(
+        data,
+        index.train,
+        TrainSteps(len(index.train), batch, rank, world, seed),
+        TrainView(seed, data.image_size, data.crop_area, data.crop_aspect, data.flip),
+        Delivery(index.train, device, channels_last),
+    )
+    val = _loader(
+        data,
+        index.val,
+        EvalSteps(len(index.val), batch // world, rank, world),
+        EvalView(data.eval_resize, data.image_size),
+        Delivery(index.val, device, channels_last),
     )
     return Loaders(train, val, index.fingerprint)
 

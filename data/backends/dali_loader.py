@@ -82,19 +82,19 @@ class DaliLoader:
     ) -> Iterator[Inputs]:
         """Yield what DALI asks for, some steps ahead, and note what it was given."""
         for step in self._steps:
-            samples = step.samples
-            views = self._view(step.epoch, samples, self._split.sizes[samples])
-            parts = readers.map(self._read, np.array_split(samples, _READERS))
-            inputs = (
-                [np.frombuffer(file, np.uint8) for part in parts for file in part],
-                views.windows[:, :2].astype(np.int32),
-                views.windows[:, 2:].astype(np.int32),
-                views.resized.astype(np.float32),
-                *_place(views.starts, views.resized - self._form.size),
-                views.mirrored.astype(np.int32),
-            )
+            parts = readers.map(self._read, np.array_split(step.samples, _READERS))
+            files = [np.frombuffer(file, np.uint8) for part in parts for file in part]
+            inputs = (files, *self._numbers(step))
             begun.append((step, inputs))
             yield inputs
+
+    def _numbers(self, step: Step) -> tuple[np.ndarray, ...]:
+        """Return where each image's window and square lie, in DALI's terms (squares' `inputs`)."""
+        views = self._view(step.epoch, step.samples, self._split.sizes[step.samples])
+        start, size = np.split(views.windows.astype(np.int32), 2, axis=1)
+        rows, columns = _place(views.starts, views.resized - self._form.size)
+        resized, mirrored = views.resized.astype(np.float32), views.mirrored.astype(np.int32)
+        return start, size, resized, rows, columns, mirrored
 
     def _read(self, samples: np.ndarray) -> list[bytes]:
         return [self._split.read(sample) for sample in samples.tolist()]
