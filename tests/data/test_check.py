@@ -14,7 +14,7 @@ import data.check
 from data.index import load_index
 from foundation.errors import run_command
 from tests.conftest import ROOT, heed_ctrl_c, write_images
-from tests.test_data import every_batch
+from tests.data.test_data import every_batch
 
 
 @pytest.fixture

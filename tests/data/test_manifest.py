@@ -14,7 +14,7 @@ from data.index import load_index
 from data.store.dataset import DataError
 from foundation.errors import run_command
 from tests.conftest import write_images
-from tests.test_data import every_batch, joined
+from tests.data.test_data import every_batch, joined
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ ERRATA = {
 def texts_of_the_paper():
     """Return {number: lines of cells} of the tables as the paper's text has them."""
     tables = {}
-    for line in (ROOT / "tests" / "paper_tables.txt").read_text().splitlines():
+    for line in (ROOT / "tests" / "results" / "paper_tables.txt").read_text().splitlines():
         if match := re.fullmatch(r"Table (\d)", line):
             lines = tables.setdefault(int(match[1]), [])
         elif "\t" in line:

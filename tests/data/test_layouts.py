@@ -16,8 +16,8 @@ from records.run_dir import write_json
 from results.collect import collect
 from results.tables.cross import cross_table
 from tests.conftest import write_images
-from tests.test_imagenet import tar_of
-from tests.test_results import write_evaluation, write_run
+from tests.data.test_imagenet import tar_of
+from tests.results.test_results import write_evaluation, write_run
 from training.provenance import check_data
 
 KAGGLE = """ImageId,PredictionString

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 TRITON = """
 import itertools, torch
-from tests.test_padding import eq4
+from tests.padding.test_padding import eq4
 from padding import PartialConv2d, padding_ratio
 from padding.fast.geometry import border_pixels
 from padding.fast.triton_kernel import scale_pixels_

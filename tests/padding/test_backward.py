@@ -11,7 +11,7 @@ from torch import nn
 
 from padding import SCHEMES, convert_padding
 from padding.fast import border, geometry
-from tests.test_fast_paths import by_the_book, layer
+from tests.padding.test_fast_paths import by_the_book, layer
 
 SAME = {"kernel_size": 3, "padding": 1}
 

@@ -23,7 +23,7 @@ from results.departures import not_imagenet
 from results.tables.accuracy import accuracy_table
 from results.tables.cross import cross_table
 from tests.conftest import ROOT
-from tests.test_results import cells_of, write_evaluation, write_run
+from tests.results.test_results import cells_of, write_evaluation, write_run
 
 
 def tables(*arguments):

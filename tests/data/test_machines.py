@@ -24,7 +24,7 @@ from data.store.cache import CACHE_NAME
 from data.store.excluded import read_excluded
 from foundation.errors import run_command
 from tests.conftest import ROOT, write_images
-from tests.test_bad_data import val_loader
+from tests.data.test_bad_data import val_loader
 
 STRANGER = 54_321  # a user whom no machine knows
 

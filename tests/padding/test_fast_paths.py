@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from padding import SCHEMES, PartialConv2d, convert_padding, padding_ratio
-from tests.test_padding import eq4
+from tests.padding.test_padding import eq4
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 # (input size, Conv2d's arguments): small maps and large ones, where other code runs.

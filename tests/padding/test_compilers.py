@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from padding import SCHEMES, padding_of
-from tests.test_fast_paths import layer
+from tests.padding.test_fast_paths import layer
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -16,7 +16,7 @@ import data.shard
 from data.index import load_index
 from foundation.errors import run_command
 from tests.conftest import write_images
-from tests.test_data import every_batch, joined
+from tests.data.test_data import every_batch, joined
 
 
 def test_shards_hold_the_same_data_set(images, tmp_path, main_of):

@@ -16,7 +16,7 @@ from data.backends import decodable
 from data.interface import STD
 from foundation.errors import run_command
 from tests.conftest import write_images
-from tests.test_data import every_batch, joined
+from tests.data.test_data import every_batch, joined
 
 SIZE = (45, 36)
 

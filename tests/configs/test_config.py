@@ -1,13 +1,12 @@
 """Configuration files: every YAML in the tree, strictness, and messages that name the place."""
 
-from pathlib import Path
-
 import pytest
 
 from configs.load import dump, load
 from launch.expand import expand
+from tests.conftest import ROOT
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+CONFIGS = ROOT / "configs"
 
 
 def problems(path, *overrides):
