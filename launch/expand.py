@@ -5,11 +5,11 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from configs.load import default_name, flat, known_keys, load, unknown_key
 from configs.schema import Config
@@ -18,7 +18,6 @@ from records.run_dir import RunDir
 
 _TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 _NAMED = ("model.arch", "model.padding", "seed")  # what every default name holds
-_KEYS = ("configs", "grid", "nproc_per_node")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     """
     entries = read(path)
     grid = {key.removeprefix("grid."): e for key, e in entries.items() if key.startswith("grid.")}
-    _check_sweep(path, entries, grid)
+    if problems := list(_problems(path, entries)):
+        raise ConfigError(problems)
     runs = []
     for name in entries["configs"].value:
         for values in itertools.product(*(entry.value for entry in grid.values())):
@@ -102,30 +102,38 @@ def _as_yaml(value: Any) -> str:
     return quoted
 
 
-def _check_sweep(path: Path, entries: dict[str, Entry], grid: dict[str, Entry]) -> None:
-    problems = [
-        f"{entry.where}: {unknown_key(key, _KEYS)}"
-        for key, entry in entries.items()
-        if key not in _KEYS and not key.startswith("grid.")
-    ]
-    problems += [
-        f"{entry.where}: grid: {unknown_key(key, known_keys())}"
-        for key, entry in grid.items()
-        if key not in known_keys()
-    ]
-    problems += [
-        f"{entry.where}: {key}: expected a list of values, [a, b, ...]"
-        for key, entry in [("configs", entries.get("configs")), *grid.items()]
-        if entry and not (isinstance(entry.value, tuple) and entry.value)
-    ]
-    if "grid" in entries:
-        problems.append(f"{entries['grid'].where}: grid: expected `key: [values]` lines below it")
-    if not all(isinstance(name, str) for name in getattr(entries.get("configs"), "value", ())):
-        problems.append(f"{entries['configs'].where}: configs: expected paths of YAML files")
-    problems += [f"{path}: {key}: missing" for key in ("configs", "nproc_per_node")
-                 if key not in entries]  # fmt: skip
-    processes = entries.get("nproc_per_node")
-    if processes and (type(processes.value) is not int or processes.value < 1):
-        problems.append(f"{processes.where}: nproc_per_node: expected a positive integer")
-    if problems:
-        raise ConfigError(problems)
+def _problems(path: Path, entries: dict[str, Entry]) -> Iterator[str]:
+    """Yield what is wrong with a sweep file."""
+    for key, entry in entries.items():
+        known, varied = _EXPECTED.get(key), key.removeprefix("grid.")
+        if not known and varied == key:
+            yield f"{entry.where}: {unknown_key(key, list(_EXPECTED))}"
+        elif varied != key and varied not in known_keys():
+            yield f"{entry.where}: grid: {unknown_key(varied, known_keys())}"
+        elif (varied != key or key == "configs") and not _is_list(entry.value):
+            yield f"{entry.where}: {varied}: expected a list of values, [a, b, ...]"
+        elif known and not known.fits(entry.value):
+            yield f"{entry.where}: {key}: expected {known.told}"
+    for key in ("configs", "nproc_per_node"):
+        if key not in entries:
+            yield f"{path}: {key}: missing"
+
+
+class _Expected(NamedTuple):
+    fits: Callable[[Any], bool]
+    told: str
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value)
+
+
+_EXPECTED = {
+    "configs": _Expected(
+        lambda value: all(isinstance(name, str) for name in value), "paths of YAML files"
+    ),
+    "grid": _Expected(lambda _: False, "`key: [values]` lines below it"),
+    "nproc_per_node": _Expected(
+        lambda value: type(value) is int and value > 0, "a positive integer"
+    ),
+}
