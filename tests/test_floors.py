@@ -1,11 +1,13 @@
 """Who may import whom, and what needs no torch."""
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
 
+from configs.load import known_keys
 from tests.conftest import ROOT
 
 STANDARD = set(sys.stdlib_module_names)
@@ -97,6 +99,25 @@ def test_names_say_something():
     for folder in (*FOLDERS, "tests"):
         for file in modules(folder):
             assert file.stem not in ("utils", "util", "misc", "helpers", "helper", "common")
+
+
+def test_one_name_for_one_meaning():
+    """The doors of rooms are called alike; benchmarks are called as what they time."""
+    doors = {"__init__", "__main__", "interface", "build"}
+    rooms = [folder for folder in FOLDERS if "." not in folder]
+    files = [file for folder in rooms for file in modules(folder) if file.stem not in doors]
+    names = [file.stem for file in files]
+    assert not {name for name in names if names.count(name) > 1}
+
+
+def test_every_setting_has_a_reader():
+    waiting = {"train.checkpoint_steps"}  # 0, its only value so far, needs none
+    text = "".join(
+        file.read_text() for folder in FOLDERS if folder != "configs" for file in modules(folder)
+    )
+    for key in known_keys():
+        leaf = key.rpartition(".")[2]
+        assert key in waiting or re.search(rf"\.{leaf}\b", text), f"nothing reads {key}"
 
 
 @pytest.mark.parametrize("module", ["results.__main__", "launch.sweep", "data.index"])
