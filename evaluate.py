@@ -26,7 +26,7 @@ from foundation.files import atomic_writer, write_json, writing
 from models import ImageSizeError, build_model, check_image_size
 from padding import SCHEMES, convert_padding
 from records.run_dir import RunDir
-from tasks import TASKS
+from tasks.build import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first
 from training.epoch import evaluate

@@ -28,7 +28,7 @@ from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.score import SCORES, Row, Score
 from records.summary import best, summarize, told
-from tasks import TASKS
+from tasks.build import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, agree, on_first
 from training.fit import fit
