@@ -6,7 +6,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# The tests spend most of their time in processes of their own: more workers than cores only slow them.
+# The tests spend most of their time in processes of their own: more workers than cores only slow
+# them, and so do threads that wait for each other.
 TEST_WORKERS ?= 2
 
 .PHONY: env demo test lint lock
@@ -27,7 +28,7 @@ demo: env
 	$(BIN)/python -m results tables --runs demo/runs --seeds 2
 
 test: env
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 lint: env
 	$(BIN)/ruff check .
