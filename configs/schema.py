@@ -98,12 +98,12 @@ class Run(Section):
 class Config(Section):
     """One run."""
 
-    task: Task  # what is learned (tasks/)
     model: Model
     data: Data
     optim: Optim
     train: Train
     recipe: Recipe
+    task: Task  # what is learned (tasks/)
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # of weights, order, crops, flips and dropout
     run: Run
 

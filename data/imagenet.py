@@ -65,9 +65,7 @@ def _members(tar: Path | str, members: list[tarfile.TarInfo]) -> dict[str, tarfi
 
 
 def _unpack_class(file: IO[bytes], folder: Path, shown: str) -> None:
-    for left in folder.parent.glob(
-        f".{glob.escape(folder.name)}.*"
-    ):  # by an earlier call that was killed
+    for left in _left_by_killed_calls(folder):
         shutil.rmtree(left, ignore_errors=True)
     with tarfile.open(fileobj=file, mode="r:") as inner, replacing(folder) as temporary:
         members = _members(shown, [member for member in inner if not member.isdir()])
@@ -136,10 +134,19 @@ def _link_or_copy(file: Path, target: Path) -> None:
 
 
 def _write(file: IO[bytes], target: Path) -> None:
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*"):
+    for left in _left_by_killed_calls(target):
         left.unlink()
     with replacing(target) as temporary, temporary.open("wb") as opened:
         shutil.copyfileobj(file, opened)
+
+
+def _left_by_killed_calls(path: Path) -> list[Path]:
+    """Return what was on its way to become `path`; older versions gave it no process's number."""
+    before = path.with_name(f".{path.name}")
+    return [
+        *path.parent.glob(f".{glob.escape(path.name)}.*"),
+        *([before] if before.exists() else []),
+    ]
 
 
 def _check_counts(split: str, folder: Path) -> bool:

@@ -91,7 +91,7 @@ class DaliLoader:
     def _numbers(self, step: Step) -> tuple[np.ndarray, ...]:
         """Return where each image's window and square lie, in DALI's terms (squares' `inputs`)."""
         views = self._view(step.epoch, step.samples, self._split.sizes[step.samples])
-        start, size = np.split(views.windows.astype(np.int32), 2, axis=1)
+        start, size = views.windows[:, :2].astype(np.int32), views.windows[:, 2:].astype(np.int32)
         rows, columns = _place(views.starts, views.resized - self._form.size)
         resized, mirrored = views.resized.astype(np.float32), views.mirrored.astype(np.int32)
         return start, size, resized, rows, columns, mirrored

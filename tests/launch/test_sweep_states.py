@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import launch.local
 import launch.sweep
 from configs.load import dump, load
 from configs.yaml_source import parse_override
@@ -74,8 +75,8 @@ def commands(monkeypatch):
         def wait(self):
             return 0
 
-    monkeypatch.setattr(launch.sweep.subprocess, "Popen", Started)
-    monkeypatch.setattr(launch.sweep.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(launch.local.subprocess, "Popen", Started)
+    monkeypatch.setattr(launch.local.signal, "signal", lambda *_: None)
     return started, Started
 
 
