@@ -8,10 +8,12 @@ into each run directory. What cannot be evaluated does not stop the rest; it is 
 """
 
 import argparse
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ _OVERRIDABLE = sorted(
         "train.channels_last",
     }
 )
+_SETTING = re.compile(r"[a-z_.]+=")  # key.sub=value
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,43 @@ class Job:
 
 def main() -> None:
     """Run the command line."""
+    arguments = _arguments()
+    folders, which, paddings = arguments.runs, arguments.checkpoint, tuple(arguments.padding)
+    with distributed.command() as process:
+        agree(lambda: _check_arguments(arguments))
+        facts = {"RUN_DIR": folders, "--padding": paddings, "--checkpoint": which}
+        consensus.require_same(process, facts | consensus.code())
+        jobs, failures = [], []
+        for folder in folders:  # what can be known is known before hours of work
+            job, reasons = _plan(
+                RunDir(Path(folder)), which, paddings, arguments.overrides, process
+            )
+            jobs += [job] if job else []
+            failures += reasons
+        if process.is_first and jobs:
+            for failure in failures:
+                print(f"will be left out: {failure}", file=sys.stderr, flush=True)
+        for job in jobs:
+            failures += evaluate_run(job, process)
+        if failures:
+            heading = [f"{len(failures)} evaluations failed:"] if len(failures) > 1 else []
+            raise SharedError("\n  ".join(heading + failures))
+
+
+def _arguments() -> argparse.Namespace:
+    """Return the command line's runs, overrides, padding and checkpoint."""
     parser = argparse.ArgumentParser(
         usage="%(prog)s RUN_DIR [RUN_DIR ...] [--padding SCHEME [SCHEME ...]] "
         "[--checkpoint best|last|FILE] [key.sub=value ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("words", nargs="*", metavar="RUN_DIR | key.sub=value")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="RUN_DIR | key.sub=value",
+        help="a folder whose name looks like a setting is written ./name=value",
+    )
     parser.add_argument(
         "--padding",
         nargs="+",
@@ -86,29 +119,13 @@ def main() -> None:
         help="default: best; a file belongs to the one run given",
     )
     arguments = parser.parse_intermixed_args()
-    # --padding takes all words that follow it.
-    words = arguments.words + [word for word in arguments.padding if word not in SCHEMES]
-    overrides = [word for word in words if "=" in word and not Path(word).exists()]
-    folders = [word for word in words if word not in overrides]
-    paddings = tuple(dict.fromkeys(word for word in arguments.padding if word in SCHEMES))
-    with distributed.command() as process:
-        agree(lambda: _check_arguments(folders, arguments, overrides))
-        facts = {"RUN_DIR": folders, "--padding": paddings, "--checkpoint": arguments.checkpoint}
-        consensus.require_same(process, facts | consensus.code())
-        jobs, failures = [], []
-        for folder in folders:  # what can be known is known before hours of work
-            run = RunDir(Path(folder))
-            job, reasons = _plan(run, arguments.checkpoint, paddings, overrides, process)
-            jobs += [job] if job else []
-            failures += reasons
-        if process.is_first and jobs:
-            for failure in failures:
-                print(f"will be left out: {failure}", file=sys.stderr, flush=True)
-        for job in jobs:
-            failures += evaluate_run(job, process)
-        if failures:
-            heading = [f"{len(failures)} evaluations failed:"] if len(failures) > 1 else []
-            raise SharedError("\n  ".join(heading + failures))
+    # argparse gives --padding all the words that follow it.
+    schemes = list(takewhile(_means_scheme, arguments.padding))
+    words = arguments.words + arguments.padding[len(schemes) :]
+    arguments.overrides = [word for word in words if _SETTING.match(word)]
+    arguments.runs = [word for word in words if not _SETTING.match(word)]
+    arguments.padding = list(dict.fromkeys(schemes))
+    return arguments
 
 
 def evaluate_run(job: Job, process: Process) -> list[str]:
@@ -180,17 +197,20 @@ def _plan(
     return (Job(run, config, which, tuple(possible)) if possible else None), failures
 
 
-def _check_arguments(
-    folders: list[str], arguments: argparse.Namespace, overrides: list[str]
-) -> None:
-    for word in arguments.padding:
-        if word in folders and not Path(word).exists():
-            raise UserError(f"--padding {word}: unknown; choose from {', '.join(SCHEMES)}")
-    if not folders:
+def _means_scheme(word: str) -> bool:
+    """Return whether a word after --padding is a scheme, perhaps a misspelt one."""
+    return word in SCHEMES or not (_SETTING.match(word) or Path(word).exists())
+
+
+def _check_arguments(arguments: argparse.Namespace) -> None:
+    for padding in arguments.padding:
+        if padding not in SCHEMES:
+            raise UserError(f"--padding {padding}: unknown; choose from {', '.join(SCHEMES)}")
+    if not arguments.runs:
         raise UserError("no run directory given")
-    if arguments.checkpoint not in ("best", "last") and len(folders) > 1:
+    if arguments.checkpoint not in ("best", "last") and len(arguments.runs) > 1:
         raise UserError("--checkpoint FILE belongs to one run; give one run directory")
-    for override in overrides:
+    for override in arguments.overrides:
         if override.partition("=")[0] not in _OVERRIDABLE:
             raise UserError(
                 f"'{override}': evaluation follows the run's config.yaml; "

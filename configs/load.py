@@ -9,7 +9,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from configs.schema import Config, Section
+from configs.schema import MEANING_BEFORE, Config, Section
 from configs.yaml_source import ConfigError, Entry, parse_override, read
 
 
@@ -20,15 +20,6 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: names every problem at once, each with file, line, key and the nearest key.
     """
     return _resolve(_with_bases(Path(path), ()), Path(path), overrides)
-
-
-# What a key that is younger than the first run directories meant before it was written down: by the
-# age of the key. Only recorded runs are read with it; people write every key.
-MEANING_BEFORE: dict[str, Any] = {
-    "data.exclude": None,
-    "data.decode": "cpu",
-    "task": "classification",
-}
 
 
 def load_recorded(path: Path, overrides: Sequence[str] = ()) -> Config:

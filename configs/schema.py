@@ -4,7 +4,7 @@ No field has a default: what a run does is written in its YAML files, where it c
 cited. The one exception is `run.name`, which is derived from the other settings.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -113,3 +113,11 @@ OPERATIONAL_KEYS = frozenset(
     {"data.root", "data.exclude", "data.workers", "train.checkpoint_steps", "run.root", "run.name"}
     | {"recipe.global_batch_size", "recipe.bn_batch_size"}
 )
+
+# What a key that is younger than the first run directories meant before it was written down: by the
+# age of the key. Only recorded runs are read with it; people write every key.
+MEANING_BEFORE: dict[str, Any] = {
+    "data.exclude": None,
+    "data.decode": "cpu",
+    "task": "classification",
+}

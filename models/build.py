@@ -1,12 +1,20 @@
 """torchvision's networks, converted to a padding scheme."""
 
+from collections.abc import Callable
+
 import torch
-import torchvision
 from torch import nn
+from torchvision import models
 
 from padding import PaddingError, convert_padding
 
-ARCHITECTURES = ("vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152")
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "vgg16_bn": models.vgg16_bn,
+    "vgg19_bn": models.vgg19_bn,
+    "resnet50": models.resnet50,
+    "resnet101": models.resnet101,
+    "resnet152": models.resnet152,
+}
 
 
 def build_model(arch: str, padding: str, num_classes: int) -> nn.Module:
@@ -26,7 +34,7 @@ def build_model(arch: str, padding: str, num_classes: int) -> nn.Module:
     """
     if arch not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {arch!r}; choose from {', '.join(ARCHITECTURES)}")
-    model = getattr(torchvision.models, arch)(weights=None, num_classes=num_classes)
+    model = ARCHITECTURES[arch](weights=None, num_classes=num_classes)
     return convert_padding(model, padding)
 
 

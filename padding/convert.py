@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .errors import PaddingError, PaddingWarning
-from .extrapolate import ReflectConv2d, ReplicateConv2d
+from .extrapolate import EXTRAPOLATING
 from .inspection import Found, own_forward, padded_convolutions, written_as
 from .layer import as_pair, check_padding, padding_sides
 from .partial import PartialConv2d
@@ -17,8 +17,7 @@ from .partial import PartialConv2d
 SCHEMES: dict[str, tuple[type[nn.Conv2d], str]] = {
     "zero": (nn.Conv2d, "zeros"),
     "partial": (PartialConv2d, PartialConv2d.mode),
-    "reflect": (ReflectConv2d, ReflectConv2d.mode),
-    "replicate": (ReplicateConv2d, ReplicateConv2d.mode),
+    **{layer.mode: (layer, layer.mode) for layer in EXTRAPOLATING},
 }
 _LAYERS = {layer for layer, _ in SCHEMES.values()}
 _NAMES_SHOWN = 3  # of the layers that stay as they are

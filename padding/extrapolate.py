@@ -58,6 +58,9 @@ class ReplicateConv2d(_ExtendingConv2d):
     mode = "replicate"
 
 
+EXTRAPOLATING = (ReflectConv2d, ReplicateConv2d)
+
+
 class _Settings(NamedTuple):
     mode: str
     sides: Sides

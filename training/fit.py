@@ -56,7 +56,7 @@ def fit(
         label = f"epoch {state.epoch + 1}/{epochs}"
 
         # Everything that varies with the epoch is a function of its number.
-        lr = lr_at(state.epoch, config.optim.lr, config.optim.milestones, config.optim.gamma)
+        lr = lr_at(state.epoch, config.optim)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
         train_loader.set_epoch(state.epoch, state.step)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from configs.load import MEANING_BEFORE, known_keys, load
+from configs.load import known_keys, load
+from configs.schema import MEANING_BEFORE
 from foundation.files import read_json, write_atomically, write_json
 from records import metrics_log
 from records.finished import finished_rows

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import MultiStepLR
 
 from configs.load import load
+from configs.schema import Optim
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
 from foundation.errors import UserError
 from models import build_model
@@ -52,11 +53,12 @@ def test_schedule_is_torchs_multi_step():
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     scheduler = MultiStepLR(optimizer, [30, 60, 90], 0.1)
+    optim = Optim(lr=0.1, milestones=(30, 60, 90), gamma=0.1, momentum=0.9, weight_decay=1e-4)
     for epoch in range(100):
-        assert lr_at(epoch, 0.1, (30, 60, 90), 0.1) == scheduler.get_last_lr()[0]
+        assert lr_at(epoch, optim) == scheduler.get_last_lr()[0]
         optimizer.step()
         scheduler.step()
-    assert lr_at(99, 0.1, (30, 60, 90), 0.1) == pytest.approx(1e-4)
+    assert lr_at(99, optim) == pytest.approx(1e-4)
 
 
 def test_training_step_is_pytorch_examples():
