@@ -17,9 +17,9 @@ from torch import nn
 from tqdm import tqdm
 
 from foundation.errors import UserError, run_command
+from foundation.files import write_atomically
 from padding import PaddingWarning, convert_padding
 from padding.inspection import padded_convolutions
-from records.run_dir import write_atomically
 from results.render import Table, render
 
 # One or two of each of timm's families of convolutional and mixed networks.

@@ -16,10 +16,10 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmarks.ones_conv import OnesConv2d
+from foundation.files import write_json
 from models import ARCHITECTURES, build_model
 from padding import SCHEMES, convert_padding
 from padding.layer import padding_sides
-from records.run_dir import write_json
 from training.provenance import machine
 
 # Beside the four schemes: zero padding once more, whose distance from 100 % is the noise, the

@@ -12,7 +12,7 @@ import data.shard
 from configs.same_data import same_data
 from data.index import load_index
 from foundation.errors import run_command
-from records.run_dir import write_json
+from foundation.files import write_json
 from results.collect import collect
 from results.tables.cross import cross_table
 from tests.conftest import write_images
