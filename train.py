@@ -30,7 +30,7 @@ from records.score import SCORES, Row, Score
 from records.summary import best, summarize, told
 from tasks.build import TASKS
 from training import checkpoint, consensus, distributed
-from training.distributed import Process, agree, on_first
+from training.distributed import Process, StopRequested, agree, on_first
 from training.fit import fit
 from training.precision import set_arithmetic
 from training.provenance import check_data, recipe_warnings, record_environment
@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("config", help="YAML file, for example configs/resnet50.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="replace a setting")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both become KeyboardInterrupt
+    # Until the run begins there is nothing to save: Ctrl-C ends the process without more ado.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with distributed.command() as process:
         config = agree(lambda: load(arguments.config, arguments.overrides))
         train(config, process)
@@ -90,13 +91,13 @@ def train(config: Config, process: Process) -> None:
         finished = on_first(process, lambda: _open(run, config, stack))
         if finished:
             return
-        _restore(state, run, process)
-        on_first(process, lambda: _announce(run, config, state, process, loaders))
-        with _status(run, process):
-            pair = (loaders.train, loaders.val)
-            rows = fit(config, TASKS[config.task], state, pair, process, run)
-            if process.is_first:
-                _finish(run, rows, SCORES[config.task])
+        source = _restore(state, run, process)
+        on_first(process, lambda: _announce(run, config, state, process, loaders, source))
+        with _status(run, process, state):
+            fit(config, TASKS[config.task], state, (loaders.train, loaders.val), process, run)
+            on_first(
+                process, lambda: _finish(run, state.rows, SCORES[config.task], config.train.keep)
+            )
 
 
 def _check_model(config: Config) -> None:
@@ -119,29 +120,47 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
     return True
 
 
-def _restore(state: TrainState, run: RunDir, process: Process) -> None:
-    """Go on from last.pt, if there is one: the same on every process, or on none."""
-    file = run.checkpoints / checkpoint.LAST
+def _restore(state: TrainState, run: RunDir, process: Process) -> str:
+    """Go on from the newest good checkpoint; return its name, '' where there is none yet.
+
+    It is the same on every process, or on none.
+    """
+    name, problems = on_first(process, lambda: checkpoint.newest(run.checkpoints))
+    file = run.checkpoints / (name or checkpoint.LAST)
     seen = agree(lambda: f"sha256 {checkpoint.digest(file)[:16]}" if file.exists() else "missing")
     remedy = "run.root must be a folder that all nodes share"
     consensus.require_same(process, {str(file): seen}, remedy)
-    if seen != "missing":
-        agree(lambda: checkpoint.restore(file, state))
+    if name:
+        agree(lambda: checkpoint.restore(file, state, process.rank, process.world))
+    if problems and process.is_first:
+        text = f"{'; '.join(problems)}; going on from {name}, {_place(state)}; what came after is"
+        print(f"warning: {text} repeated", file=sys.stderr, flush=True)
+    return name
+
+
+def _place(state: TrainState) -> str:
+    return f"after epoch {state.epoch}" + (f" and step {state.step}" if state.step else "")
 
 
 def _announce(
-    run: RunDir, config: Config, state: TrainState, process: Process, loaders: Loaders
+    run: RunDir,
+    config: Config,
+    state: TrainState,
+    process: Process,
+    loaders: Loaders,
+    source: str,
 ) -> None:
-    """Say what begins, and forget the epoch that no checkpoint covers."""
+    """Say what begins, and forget what no checkpoint covers."""
     check_data(run, loaders.fingerprint)
-    rows = metrics_log.truncate(run.metrics_file, state.epoch)
-    if rows:
-        checkpoint.keep_best(run.checkpoints, best(rows, SCORES[config.task])["epoch"])
+    state.rows = metrics_log.restore(run.metrics_file, state.epoch, state.rows)
     warnings = recipe_warnings(config, process.world, len(loaders.train))
-    warnings += record_environment(run, process, loaders.fingerprint, warnings)
-    for warning in warnings:
+    if state.rows:
+        top = best(state.rows, SCORES[config.task])["epoch"]
+        warnings += filter(None, [checkpoint.mend_best(run.checkpoints, top)])
+    times, differences = record_environment(run, process, loaders.fingerprint, warnings)
+    for warning in warnings + differences:
         print(f"warning: {warning}", file=sys.stderr)
-    verb = f"resumed after epoch {state.epoch}" if state.epoch else "started"
+    verb = f"resumed {_place(state)} from {source} (restart {times})" if times else "started"
     print(
         f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
         f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"
@@ -151,29 +170,33 @@ def _announce(
 
 
 @contextmanager
-def _status(run: RunDir, process: Process) -> Iterator[None]:
+def _status(run: RunDir, process: Process, state: TrainState) -> Iterator[None]:
     """Keep status.json true, however the block ends."""
     on_first(process, lambda: run.set_status("running"))
     try:
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                # torch.save, broken off, raises an error of its own.
-                raise KeyboardInterrupt from error
-            with suppress(FileError):  # a full disk, and why the run failed is more to the point
-                run.end("failed", f"{type(error).__name__}: {error}")
-            raise
-    except KeyboardInterrupt:
-        if process.is_first and run.end("interrupted"):
-            print(f"{run.path}: interrupted; the same command resumes it", file=sys.stderr)
+        yield
+    except StopRequested as request:
+        place = {"epoch": state.epoch, "step": state.step}
+        if process.is_first and run.end("interrupted", str(request), **place):
+            print(
+                f"{run.path}: interrupted ({request}) {_place(state)}; the same command resumes it",
+                file=sys.stderr,
+                flush=True,
+            )
+        raise
+    except Exception as error:
+        with suppress(FileError):  # a full disk, and why the run failed is more to the point
+            facts = getattr(error, "facts", {})
+            run.end("failed", f"{type(error).__name__}: {error}", **facts)
         raise
 
 
-def _finish(run: RunDir, rows: list[Row], score: Score) -> None:
+def _finish(run: RunDir, rows: list[Row], score: Score, keep: str) -> None:
     write_json(run.summary_file, summarize(rows, score))
     run.set_status("finished")
-    print(f"{run.path}: finished, {told(rows, score)}")
+    if keep == "best":
+        checkpoint.keep_weights_only(run.checkpoints)
+    print(f"{run.path}: finished, {told(rows, score)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,11 @@ class Train(Section):
     compile: Literal["off", "default", "max-autotune"]  # torch.compile's mode
     channels_last: bool  # memory layout of images and weights
     deterministic: bool  # only deterministic kernels: bit-equal reruns on a GPU, slower
-    checkpoint_steps: Literal[0]  # 0: a checkpoint after every epoch
+    accumulate: Count  # passes that a process divides its part of a step over, to save memory
+    checkpoint_steps: Annotated[int, Field(ge=0)]  # steps between two checkpoints within an epoch;
+    # 0: after every epoch only
+    keep: Literal["all", "best"]  # of a finished run: all, or best.pt and the last epochs' weights
+    timeout: Positive  # s without a step after which a hanging run is ended
 
 
 class Recipe(Section):
@@ -110,7 +114,8 @@ class Config(Section):
 
 # Settings that may differ between two sessions of one run: they move no number of it.
 OPERATIONAL_KEYS = frozenset(
-    {"data.root", "data.exclude", "data.workers", "train.checkpoint_steps", "run.root", "run.name"}
+    {"data.root", "data.exclude", "data.workers", "run.root", "run.name"}
+    | {"train.checkpoint_steps", "train.keep", "train.timeout"}
     | {"recipe.global_batch_size", "recipe.bn_batch_size"}
 )
 
@@ -120,4 +125,7 @@ MEANING_BEFORE: dict[str, Any] = {
     "data.exclude": None,
     "data.decode": "cpu",
     "task": "classification",
+    "train.accumulate": 1,
+    "train.keep": "all",
+    "train.timeout": 1800.0,
 }

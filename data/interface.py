@@ -48,6 +48,10 @@ class Loader(Protocol):
 
     def __iter__(self) -> Iterator[Batch]: ...
 
+    def name(self, sample: int) -> str:
+        """Return which image is at a place in the split, as its user knows it."""
+        ...
+
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose order, crops and flips of the next iteration, and the batch it starts with."""
         ...

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -50,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _to_disk(temporary)
         os.replace(temporary, path)
+        _name_to_disk(path)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -63,6 +64,29 @@ def _to_disk(path: Path) -> None:
         return
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+
+
+def _name_to_disk(path: Path) -> None:
+    """Make sure that the folder of a file or folder that was renamed is on disk as well."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system can
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def duplicate(path: Path, copy: Path) -> None:
+    """Make `copy` a second name of the file `path`, or a copy of it where there are no such names.
+
+    Raises:
+        FileError: it cannot be written; `copy` is as it was.
+    """
+    with writing(copy), replacing(copy) as temporary:
+        try:
+            os.link(path, temporary)
+        except OSError:
+            shutil.copyfile(path, temporary)
 
 
 @contextmanager

@@ -45,25 +45,25 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
-def truncate(path: Path, epochs: int) -> list[Row]:
-    """Keep the rows of the first `epochs` epochs, and return them.
+def restore(path: Path, epochs: int, rows: list[Row]) -> list[Row]:
+    """Make the file that of the first `epochs` epochs, as a checkpoint has them, and return them.
 
-    A crash between an epoch's row and its checkpoint leaves one row too many, never more.
+    A checkpoint may be older than the file: the epochs after it are run again.
+
+    Args:
+        path: the file.
+        epochs: that the checkpoint was saved after.
+        rows: of them, that it holds; those of older versions hold none.
 
     Raises:
-        RunError: there are fewer, or so many more that a checkpoint must have been lost.
+        RunError: the rows of some epochs are lost.
     """
-    rows = read(path)
-    if len(rows) > epochs + 1:
-        raise RunError(
-            f"{path}: has {len(rows)} epochs, but the last checkpoint is of epoch {epochs}; "
-            f"restore checkpoints/last.pt, or delete the run directory to start over"
-        )
+    if len(rows) < epochs:
+        rows = read(path)[:epochs]
     if len(rows) < epochs:
         raise RunError(
             f"{path}: has {len(rows)} epochs, but the checkpoint was saved after {epochs}; "
             f"restore the file, or delete the run directory to start over"
         )
-    kept = rows[:epochs]
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-    return kept
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    return rows

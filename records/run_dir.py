@@ -55,8 +55,18 @@ class RunDir:
         return self.path / "summary.json"
 
     @property
+    def progress_file(self) -> Path:
+        """Where a running command stands, written anew every few seconds: its sign of life."""
+        return self.path / "progress.json"
+
+    @property
+    def stop_file(self) -> Path:
+        """Made by somebody who wants the run to stop; the run removes it when it does."""
+        return self.path / "stop"
+
+    @property
     def checkpoints(self) -> Path:
-        """last.pt (everything), best.pt and the last five epochs' weights."""
+        """last.pt and previous.pt (everything), best.pt and the last five epochs' weights."""
         return self.path / "checkpoints"
 
     @property
@@ -96,15 +106,15 @@ class RunDir:
             return {"status": "interrupted", "reason": "its process is gone"}
         return status
 
-    def set_status(self, status: Status, reason: str = "") -> None:
-        """Write status.json."""
-        write_json(self.path / "status.json", {"status": status, "reason": reason})
+    def set_status(self, status: Status, reason: str = "", **facts: Any) -> None:
+        """Write status.json; `facts` say more: where the run stands, or what it ended with."""
+        write_json(self.path / "status.json", {"status": status, "reason": reason} | facts)
 
-    def end(self, status: Status, reason: str = "") -> bool:
+    def end(self, status: Status, reason: str = "", **facts: Any) -> bool:
         """Write how a running run ended; the first of several processes to say so is believed."""
         if self.status().get("status") != "running":
             return False
-        self.set_status(status, reason)
+        self.set_status(status, reason, **facts)
         return True
 
     def is_finished(self) -> bool:

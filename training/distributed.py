@@ -22,6 +22,10 @@ class SharedError(UserError):
     """A UserError that every process raises alike, so one a machine shows it."""
 
 
+class StopRequested(Exception):
+    """Somebody asked for the end of the run; every process raises it after the same step."""
+
+
 @dataclass(frozen=True)
 class Process:
     """This process among those of the run.
@@ -39,6 +43,7 @@ class Process:
     device: torch.device
     backend: str
     local_rank: int = 0
+    store: dist.Store | None = None  # where processes leave each other a word; None: there are none
 
     @property
     def is_first(self) -> bool:
@@ -58,8 +63,9 @@ def start() -> Process:
     # NCCL needs a GPU for every process; processes that share one talk through gloo.
     shared = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > gpus
     backend = "gloo" if shared else "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend)
-    return Process(dist.get_rank(), dist.get_world_size(), device, backend, local_rank)
+    store, rank, world = next(dist.rendezvous("env://"))
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    return Process(rank, world, device, backend, local_rank, dist.PrefixStore("run", store))
 
 
 @contextmanager
@@ -76,12 +82,26 @@ def command() -> Iterator[Process]:
         if shared:
             _leave()
         sys.exit(2)
+    except StopRequested:
+        _leave()
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)
+    except (RuntimeError, dist.DistError) as error:
+        if not _is_lost(error):
+            raise
+        told = f"lost the other processes ({str(error).splitlines()[0]}); one of them says why"
+        print(f"error: rank {process.rank}: {told}", file=sys.stderr, flush=True)
+        os._exit(1)  # the group is broken: nobody can part from it
     except BrokenPipeError:  # nobody reads what it says any more
         flush_output()
         sys.exit(1)
     _leave()
+
+
+def _is_lost(error: Exception) -> bool:
+    """Return whether an error is that of a collective whose other processes are gone."""
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
 
 
 def _leave() -> None:

@@ -1,7 +1,8 @@
-"""One pass over the training or the validation images. Numbers stay on the device until its end."""
+"""One step of training; one pass of evaluation. Numbers stay on the device until its end."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor, nn
 
 from data.interface import Batch
 from tasks.interface import Row, Task
-from training.distributed import agree, sum_over_processes
+from training.distributed import StopRequested, agree, gather, sum_over_processes
 from training.precision import autocast
 from training.state import TrainState
+from training.sums import in_order
 
 
 @dataclass(frozen=True)
@@ -31,45 +33,66 @@ class Evaluation:
     prediction: np.ndarray
 
 
-def train_epoch(
+def train_step(
     network: nn.Module,
-    batches: Iterable[Batch],
+    batch: Batch,
     task: Task,
     state: TrainState,
     precision: str,
     world: int,
-) -> Row:
-    """Take one optimizer step a batch; return what the epoch says of its training.
+    accumulate: int = 1,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take one optimizer step; return loss, counts and overflow of its StepResult.
 
     Args:
         network: state.model, wrapped for DDP where there are several processes.
-        batches: of this process.
+        batch: of this process.
         task: what is learned.
-        state: what the steps change.
+        state: what the step changes.
         precision: see training/precision.py.
         world: number of processes.
+        accumulate: passes that the batch is divided over.
     """
-    network.train()
-    device = next(network.parameters()).device
-    totals: Tensor | float = 0.0
-    for batch in batches:
-        with autocast(precision, device):
-            outputs = network(batch.images)
-            losses, weight = task.loss(outputs, batch, world)
-        state.optimizer.zero_grad(set_to_none=True)
-        state.scaler.scale(losses * weight).backward()
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        state.step += 1
-        counts = task.train_counts(outputs.detach(), batch)
-        totals = totals + torch.cat([losses.detach().double()[None], counts.double()])
-    loss, *counted = sum_over_processes(totals).tolist()
-    return task.train_row(loss, [int(count) for count in counted])
+    device, scaler = batch.images.device, state.scaler
+    state.optimizer.zero_grad(set_to_none=True)
+    losses, counts = [], []
+    parts = list(_parts(batch, accumulate))
+    for part in parts:
+        # Several processes exchange their gradients in the last pass alone.
+        alone = network.no_sync() if part is not parts[-1] and world > 1 else nullcontext()
+        with alone:
+            with autocast(precision, device):
+                outputs = network(part.images)
+                loss, weight = task.loss(outputs, part, world)
+            scaler.scale(loss * weight).backward()
+        losses.append(loss.detach())
+        counts.append(task.train_counts(outputs.detach(), part))
+    one = torch.ones((), device=device)
+    before = scaler.scale(one)
+    scaler.step(state.optimizer)
+    scaler.update()
+    return sum(losses), sum(counts), scaler.scale(one) < before
+
+
+def _parts(batch: Batch, count: int) -> Iterator[Batch]:
+    """Yield the batch in `count` parts, or in fewer: BN cannot average over a single image."""
+    count = max(1, min(count, len(batch.images) // 2))
+    if count == 1:
+        yield batch
+        return
+    columns = (batch.images, batch.labels, batch.index)
+    for images, labels, index in zip(*(c.tensor_split(count) for c in columns), strict=True):
+        yield replace(batch, images=images, labels=labels, index=index)
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Iterable[Batch], task: Task, precision: str, images: int
+    model: nn.Module,
+    batches: Iterable[Batch],
+    task: Task,
+    precision: str,
+    images: int,
+    asked: Callable[[], str] = str,
 ) -> Evaluation:
     """Evaluate the unwrapped `model` on every image of a split, exactly once.
 
@@ -81,17 +104,21 @@ def evaluate(
         task: what is learned.
         precision: see training/precision.py.
         images: in the whole split.
+        asked: called after each batch; what it returns but '' ends the evaluation.
 
     Raises:
+        StopRequested: on all processes, when one was asked.
         SharedError: on all processes, when one cannot read an image.
     """
     # An image that one process cannot read must not leave the others waiting for its sum.
-    loss, counts, columns = agree(lambda: _own_part(model, batches, task, precision))
+    loss, counts, columns, reason = agree(lambda: _own_part(model, batches, task, precision, asked))
+    if reason := next(filter(None, gather(reason)), ""):
+        raise StopRequested(reason)
     counted = sum_over_processes(counts).tolist()
     assert task.evaluated(counted) == images, (
         f"evaluated {task.evaluated(counted)} of {images} images"
     )
-    row = task.val_row(sum_over_processes(loss).item(), counted)
+    row = task.val_row(sum_over_processes(torch.tensor(loss, dtype=torch.float64)).item(), counted)
     index, label, prediction = (
         torch.cat(column).cpu().numpy() if columns else np.zeros(0, np.int64)
         for column in (zip(*columns, strict=True) if columns else [()] * 3)
@@ -100,18 +127,26 @@ def evaluate(
 
 
 def _own_part(
-    model: nn.Module, batches: Iterable[Batch], task: Task, precision: str
-) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
-    """Return the sum of the losses, the counts, and index, label and prediction of each batch."""
+    model: nn.Module,
+    batches: Iterable[Batch],
+    task: Task,
+    precision: str,
+    asked: Callable[[], str],
+) -> tuple[float, Tensor, list[tuple[Tensor, Tensor, Tensor]], str]:
+    """Return the sum of the losses, the counts, each batch's images, and what broke it off."""
     model.eval()
     device = next(model.parameters()).device
-    loss = torch.zeros((), dtype=torch.float64, device=device)
+    losses: list[Tensor] = []
     counts = torch.zeros(task.VAL_COUNTS, dtype=torch.int64, device=device)
     columns: list[tuple[Tensor, Tensor, Tensor]] = []
+    reason = ""
     for batch in batches:
         with autocast(precision, device):
             outputs = model(batch.images)
-            loss += task.loss(outputs, batch, 1)[0]
+            losses.append(task.loss(outputs, batch, 1)[0])
         counts += task.val_counts(outputs, batch)
         columns.append((batch.index, batch.labels, task.predictions(outputs)))
-    return loss, counts, columns
+        if reason := asked():
+            break
+    total = in_order(torch.stack(losses).tolist() if losses else [])
+    return total, counts, columns, reason

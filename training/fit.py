@@ -1,27 +1,18 @@
-"""The loop of a run: train, evaluate, record, checkpoint."""
-
-import math
+"""The loop of a run: train, evaluate, record, save."""
 
 import torch
 from torch import nn
 
 from configs.schema import Config
 from data.interface import Loader
-from records.metrics_log import Row
 from records.run_dir import RunDir
-from records.score import SCORES
 from tasks.interface import Task
-from training import checkpoint
-from training.distributed import Process, SharedError, data_parallel, share_buffers
-from training.epoch import evaluate, train_epoch
-from training.recorder import Recorder
+from training.distributed import Process, StopRequested, data_parallel, share_buffers
+from training.epoch import evaluate, train_step
 from training.schedule import lr_at
-from training.seeding import seed_epoch
+from training.seeding import seed_step
+from training.session import Session
 from training.state import TrainState
-
-
-class Diverged(SharedError):
-    """A loss is no longer a number."""
 
 
 def fit(
@@ -31,8 +22,8 @@ def fit(
     loaders: tuple[Loader, Loader],
     process: Process,
     run: RunDir,
-) -> list[Row]:
-    """Train from `state` to the last epoch and return the rows of all epochs (first process).
+) -> None:
+    """Train from `state` to the last epoch; state.rows then has the rows of all epochs.
 
     Args:
         config: of the run.
@@ -43,48 +34,42 @@ def fit(
         run: where it is recorded.
 
     Raises:
-        Diverged: a loss of an epoch is not finite; that epoch is not recorded.
+        Diverged: a loss is not finite; the last good checkpoint stays.
+        StopRequested: somebody asked for it; the state is saved as it was after a step.
     """
     train_loader, val_loader = loaders
-    precision, epochs = config.train.precision, config.train.epochs
-    recorder = Recorder(run, epochs, SCORES[config.task], quiet=not process.is_first)
+    precision, accumulate = config.train.precision, config.train.accumulate
     network = prepare(state.model, config.train.channels_last, config.train.compile)
     network = data_parallel(network, process)
 
-    while state.epoch < epochs:
-        recorder.begin()
-        label = f"epoch {state.epoch + 1}/{epochs}"
+    with Session(config, task, state, train_loader, process, run) as session:
+        try:
+            while state.epoch < config.train.epochs:
+                network.train()
+                # Everything that varies with the step is a function of its number.
+                for batch in session.batches():
+                    lr = lr_at(state.epoch, config.optim)
+                    for group in state.optimizer.param_groups:
+                        group["lr"] = lr
+                    seed_step(config.seed, state.epoch, state.step, process.rank)
+                    computed = train_step(
+                        network, batch, task, state, precision, process.world, accumulate
+                    )
+                    session.stepped(lr, batch, computed)
+                row = {"epoch": state.epoch, "lr": lr_at(state.epoch, config.optim)}
+                row |= session.trained()
 
-        # Everything that varies with the epoch is a function of its number.
-        lr = lr_at(state.epoch, config.optim)
-        for group in state.optimizer.param_groups:
-            group["lr"] = lr
-        train_loader.set_epoch(state.epoch, state.step)
-        seed_epoch(config.seed, state.epoch, process.rank)
-        row = {"epoch": state.epoch, "lr": lr}
-
-        batches = recorder.watch(train_loader, f"{label} train")
-        row |= train_epoch(network, batches, task, state, precision, process.world)
-        recorder.trained(train_loader.images)
-        _require_finite("loss", row["train_loss"], label, lr)
-
-        # Each process has BN statistics of its own images; all evaluate with the first one's.
-        share_buffers(state.model)
-        batches = recorder.watch(val_loader, f"{label} val")
-        row |= evaluate(state.model, batches, task, precision, val_loader.images).row
-        _require_finite("validation loss", row["val_loss"], label, lr)
-
-        # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
-        state.epoch, state.step = state.epoch + 1, 0
-        is_best = recorder.record(row)
-        if process.is_first:
-            checkpoint.save_epoch(run.checkpoints, state.state_dict(), is_best)
-    return recorder.close()
-
-
-def _require_finite(name: str, loss: float, label: str, lr: float) -> None:
-    if not math.isfinite(loss):
-        raise Diverged(f"the {name} is {loss} in {label} at lr {lr:g}; lower optim.lr")
+                # Each process has BN statistics of its own images; all evaluate with the first's.
+                share_buffers(state.model)
+                batches = session.evaluating(val_loader)
+                images = val_loader.images
+                evaluation = evaluate(state.model, batches, task, precision, images, session.asked)
+                session.finish_epoch(row | evaluation.row)
+        except StopRequested:
+            session.save()
+            session.settle()
+            raise
+        session.settle()
 
 
 def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:

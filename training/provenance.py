@@ -71,19 +71,20 @@ def check_data(run: RunDir, fingerprint: str) -> None:
 
 def record_environment(
     run: RunDir, process: Process, fingerprint: str, warnings: list[str]
-) -> list[str]:
+) -> tuple[int, list[str]]:
     """Write environment.json, or add this session to a resumed run's.
 
     Returns:
-        What differs from the run's first session, as warnings.
+        How often the run was resumed, and what differs from its first session, as warnings.
     """
     now = _environment(process, fingerprint) | {"warnings": warnings}
     if not run.environment_file.is_file():
-        write_json(run.environment_file, now | {"resumed": []})
-        return []
+        write_json(run.environment_file, now | {"restarts": 0, "resumed": []})
+        return 0, []
     first = read_json(run.environment_file)
-    write_json(run.environment_file, first | {"resumed": [*first.get("resumed", []), now]})
-    return [
+    resumed = [*first.get("resumed", []), now]
+    write_json(run.environment_file, first | {"restarts": len(resumed), "resumed": resumed})
+    return len(resumed), [
         f"resumed with another {key}: {first.get(key)} -> {now[key]}"
         for key in ("git_commit", "versions", "world_size", "devices")
         if first.get(key) != now[key]

@@ -1,83 +1,114 @@
-"""What a run shows and keeps while it goes on: console, metrics.jsonl, TensorBoard."""
+"""What a run keeps and shows while it goes on: metrics.jsonl, TensorBoard, the console."""
 
-import sys
+import json
+import os
+import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
 
 from data.interface import Batch, Loader
 from foundation.files import writing
-from records import metrics_log, summary
-from records.metrics_log import Row
+from records import metrics_log
 from records.run_dir import RunDir
-from records.score import Score
+from records.score import Row, Score
+from training.console import Console, memory
+from training.sums import Sums
 
-_LINE_SECONDS = 60  # between two plain lines of a long epoch, where there is no terminal
+_BEAT = 5.0  # s between two signs of life
 
 
 class Recorder:
     """Records for the first process; `quiet=True` on the others measures and shows nothing."""
 
-    def __init__(self, run: RunDir, epochs: int, score: Score, quiet: bool):
-        self.epochs, self.score, self.quiet = epochs, score, quiet
-        self._file, self._folder = run.metrics_file, run.tensorboard
-        self._rows: list[Row] = [] if quiet else metrics_log.read(self._file)
-        self._began = self._waited = 0.0
-        self._speed: Row = {}
-        self._tensorboard: Any = None
-        if not quiet:
-            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+    def __init__(self, run: RunDir, epochs: int, steps: int, score: Score, quiet: bool):
+        """Prepare to record a run of `epochs`, each of `steps`, that is judged by `score`."""
+        self.epochs, self.steps, self.score, self.quiet = epochs, steps, score, quiet
+        self.console = Console(epochs, score, quiet)
+        self._run = run
+        self._began = self._waited = self._beaten = 0.0
+        self._eval_seconds = 0.0
+        self._sign: Row = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+        self._boards: list[Any] = []
 
-            # Drops what an interrupted epoch left behind.
-            with writing(self._folder):
-                self._tensorboard = SummaryWriter(self._folder, purge_step=len(self._rows))
-
-    def say(self, text: str) -> None:
-        """Print a line that does not tear a progress bar."""
-        if not self.quiet:
-            tqdm.write(text)
-            sys.stdout.flush()  # a log file must not lag behind by hours
-
-    def begin(self) -> None:
-        """Start the clock of an epoch."""
-        self._began = time.perf_counter()
-
-    def watch(self, loader: Loader, label: str) -> Iterator[Batch]:
-        """Yield the loader's batches; show progress and measure the time spent waiting."""
-        self._waited = 0.0
-        yield from self._progress(self._timed(loader), len(loader), label)
-
-    def trained(self, images: int) -> None:
-        """Take the time of the epoch's training, over `images`."""
-        seconds = time.perf_counter() - self._began
-        self._speed = {
-            "images_per_second": images / seconds,
-            "data_wait": self._waited / seconds,
-        }
-
-    def record(self, row: Row) -> bool:
-        """Keep and show a finished epoch and its times; tell whether it is the best so far."""
-        row = row | {"seconds": time.perf_counter() - self._began} | self._speed
-        self._rows.append(row)
+    def open(self, epoch: int, step: int) -> None:
+        """Open TensorBoard's files, where an interrupted epoch may have left more than there is."""
         if self.quiet:
-            return False
-        metrics_log.append(self._file, row)
-        with writing(self._folder):
-            for name, value in row.items():
-                if name not in ("epoch", "val_count"):
-                    self._tensorboard.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
-            self._tensorboard.flush()
-        best = summary.best(self._rows, self.score)
-        self.say(self._line(row, best))
-        return best is row
+            return
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
-    def close(self) -> list[Row]:
-        """Close the files and return all rows."""
-        if self._tensorboard is not None:
-            self._tensorboard.close()
-        return self._rows
+        # Epochs and steps count differently, so each has a folder of its own.
+        places = {self._run.tensorboard: epoch, self._run.tensorboard / "steps": step}
+        with writing(self._run.tensorboard):
+            self._boards = [SummaryWriter(one, purge_step=first) for one, first in places.items()]
+
+    def close(self) -> None:
+        """Close the files."""
+        for board in self._boards:
+            board.close()
+
+    def watch(self, loader: Loader, label: str, done: int = 0) -> Iterator[Batch]:
+        """Yield the loader's batches, of which `done` came before; show progress, time waiting."""
+        self.lap()
+        return self.console.bar(self._timed(loader), label, done, done + len(loader))
+
+    def lap(self) -> tuple[float, float]:
+        """Return the seconds since the last call, and how many of them were spent on waiting."""
+        now = time.perf_counter()
+        seconds, waited = now - self._began, self._waited
+        self._began, self._waited = now, 0.0
+        return seconds, waited
+
+    def step(self, epoch: int, step: int, images: int, lr: float, row: Row, sums: Sums) -> None:
+        """Show how an epoch stands after `step` steps and `images` images, by row and sums."""
+        speed = self._speed(images, sums)
+        eta = self._eta(epoch, step, sums.seconds / step)
+        values = row | {"lr": lr} | speed
+        self._sign |= {"epoch": epoch, "step": step, "steps": self.steps, "eta": eta} | speed
+        self._write(1, values, epoch * self.steps + step)
+        score = row.get(self.score.train_key)
+        overflows = f"  {sums.overflows} overflowed" if sums.overflows else ""
+        self.console.show(
+            f"epoch {epoch + 1}/{self.epochs} train",
+            step,
+            self.steps,
+            f"loss {row['train_loss']:.3f}"
+            f"{'' if score is None else f' {self.score.title} {score:.2f}'}  lr {lr:.2g}"
+            f"  {speed['images_per_second']:.0f} images/s  waiting {speed['data_wait']:.0%}"
+            f"{overflows}  {memory()}  ETA {tqdm.format_interval(eta)}",
+        )
+
+    def epoch(self, row: Row, rows: list[Row], images: int, sums: Sums) -> Row:
+        """Keep and show a finished epoch after `rows`; return its row with its times."""
+        self._eval_seconds, _ = self.lap()
+        row = row | {"seconds": sums.seconds + self._eval_seconds} | self._speed(images, sums)
+        if self.quiet:
+            return row
+        metrics_log.append(self._run.metrics_file, row)
+        self._write(
+            0, {k: v for k, v in row.items() if k not in ("epoch", "val_count")}, row["epoch"]
+        )
+        eta = self._eta(row["epoch"] + 1, 0, sums.seconds / self.steps)
+        self.console.epoch(row, [*rows, row], eta)
+        return row
+
+    def scalars(self, values: dict[str, float], epoch: int) -> None:
+        """Add numbers of a finished epoch to TensorBoard alone."""
+        self._write(0, values, epoch)
+
+    def beat(self) -> None:
+        """Leave a sign of life every few seconds; called from a thread of its own."""
+        if self.quiet or time.monotonic() - self._beaten < _BEAT:
+            return
+        self._beaten = time.monotonic()
+        file = self._run.progress_file
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        with suppress(OSError):  # a full disk is told where it matters
+            temporary.write_text(json.dumps(self._sign))
+            os.replace(temporary, file)
 
     def _timed(self, loader: Loader) -> Iterator[Batch]:
         asked = time.perf_counter()
@@ -86,30 +117,20 @@ class Recorder:
             yield batch
             asked = time.perf_counter()
 
-    def _progress(self, batches: Iterable[Batch], steps: int, label: str) -> Iterable[Batch]:
-        if self.quiet or not sys.stderr.isatty():
-            return self._plain_lines(batches, steps, label)
-        return tqdm(batches, desc=label, total=steps, unit="step", leave=False, dynamic_ncols=True)
+    def _speed(self, images: int, sums: Sums) -> Row:
+        seconds = max(sums.seconds, 1e-9)
+        return {"images_per_second": images / seconds, "data_wait": sums.waited / seconds}
 
-    def _plain_lines(self, batches: Iterable[Batch], steps: int, label: str) -> Iterator[Batch]:
-        started = said = time.monotonic()
-        for step, batch in enumerate(batches, start=1):
-            yield batch
-            now = time.monotonic()
-            if now - said > _LINE_SECONDS:
-                said = now
-                self.say(f"{label}: step {step}/{steps}, {step / (now - started):.2f} steps/s")
+    def _eta(self, epoch: int, step: int, seconds: float) -> float:
+        """Return the seconds to the end of the run, at so many `seconds` a step."""
+        left = self.epochs - epoch
+        return (left * self.steps - step) * seconds + left * self._eval_seconds
 
-    def _line(self, row: Row, best: Row) -> str:
-        left = self.epochs - row["epoch"] - 1
-        recent = self._rows[-5:]
-        seconds = left * sum(r["seconds"] for r in recent) / len(recent)
-        train, val, title = row.get(self.score.train_key), self.score.key, self.score.title
-        return (
-            f"epoch {row['epoch'] + 1:>3}/{self.epochs}  lr {row['lr']:.2g}"
-            f"  train loss {row['train_loss']:.3f}"
-            f"{'' if train is None else f' {title} {train:.2f}'}"
-            f"  val loss {row['val_loss']:.3f} {title} {row[val]:.3f}"
-            f" (best {best[val]:.3f})  {row['images_per_second']:.0f} images/s"
-            f"  waiting for data {row['data_wait']:.0%}  ETA {tqdm.format_interval(seconds)}"
-        )
+    def _write(self, board: int, values: dict[str, Any], place: int) -> None:
+        if self.quiet:
+            return
+        with writing(self._run.tensorboard):
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._boards[board].add_scalar(name.replace("_", "/", 1), value, place)
+            self._boards[board].flush()

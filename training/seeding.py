@@ -6,7 +6,7 @@ Order, crops and flips take the seed itself (data/plan.py, a generator of its ow
 import numpy as np
 import torch
 
-_WEIGHTS, _EPOCH = range(2)
+_WEIGHTS, _STEP = range(2)
 
 
 def seed_weights(seed: int) -> None:
@@ -14,12 +14,13 @@ def seed_weights(seed: int) -> None:
     torch.manual_seed(_derive(seed, _WEIGHTS))
 
 
-def seed_epoch(seed: int, epoch: int, rank: int) -> None:
-    """Seed what is random inside the network (VGG's dropout) for one epoch of one process.
+def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
+    """Seed what is random inside the network (VGG's dropout) for one step of one process.
 
-    A function of the epoch, not of history: a resumed run draws what the straight one draws.
+    A function of the step, not of history: a resumed run draws what the straight one draws, and no
+    generator's state need be kept.
     """
-    torch.manual_seed(_derive(seed, _EPOCH, epoch, rank))
+    torch.manual_seed(_derive(seed, _STEP, epoch, step, rank))
 
 
 def _derive(*words: int) -> int:

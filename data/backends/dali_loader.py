@@ -59,6 +59,10 @@ class DaliLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
+    def name(self, sample: int) -> str:
+        """Return which image is at a place in the split."""
+        return self._split.name(sample)
+
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose order, crops and flips of the next iteration, and the batch it starts with."""
         self._steps.epoch, self._steps.start = epoch, start

@@ -18,6 +18,11 @@ def with_fillers(labels: np.ndarray, step: Step) -> tuple[Tensor, Tensor]:
     return told, index
 
 
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Return a copy on the device; nobody waits for a GPU to have it."""
+    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
+
+
 class Delivery:
     """Puts the steps of one split on the device, normalized."""
 
@@ -42,4 +47,5 @@ class Delivery:
         if images.dtype == torch.uint8:
             images = images.to(dtype=torch.float32, memory_format=self._layout)
             images.div_(255).sub_(self._mean).div_(self._std)
-        return Batch(images, labels.to(self.device), index.to(self.device), step.global_count)
+        labels, index = to_device(labels, self.device), to_device(index, self.device)
+        return Batch(images, labels, index, step.global_count)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from data.backends.delivery import with_fillers
+from data.backends.delivery import to_device, with_fillers
 from data.interface import Batch
 from data.plan.steps import EvalSteps, TrainSteps
 
@@ -38,6 +38,10 @@ class SyntheticLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
+    def name(self, sample: int) -> str:
+        """Return what to call a sample."""
+        return f"synthetic sample {sample}"
+
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the order of the next iteration, and the batch it starts with."""
         self._steps.epoch, self._steps.start = epoch, start
@@ -46,4 +50,5 @@ class SyntheticLoader:
         for step in self._steps:
             labels, index = with_fillers(step.samples % self._classes, step)
             images = self._noise[: len(index)]
-            yield Batch(images, labels.to(self._device), index.to(self._device), step.global_count)
+            labels, index = to_device(labels, self._device), to_device(index, self._device)
+            yield Batch(images, labels, index, step.global_count)

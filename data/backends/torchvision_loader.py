@@ -42,7 +42,7 @@ class TorchvisionLoader:
         delivery: Delivery,
     ):
         self.images = len(split)
-        self._steps = steps
+        self._split, self._steps = split, steps
         self._delivery = delivery
         if workers:
             demand_open_files(_FILES * workers)
@@ -61,6 +61,10 @@ class TorchvisionLoader:
 
     def __len__(self) -> int:
         return len(self._steps)
+
+    def name(self, sample: int) -> str:
+        """Return which image is at a place in the split."""
+        return self._split.name(sample)
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose order, crops and flips of the next iteration, and the batch it starts with."""
@@ -98,7 +102,8 @@ def _leave_signals_to_the_parent(worker: int) -> None:
     # torchrun and Ctrl-C signal the whole process group; a worker that died first would make an
     # interrupted run look like a failed one. But SIGTERM is also how Python, on its way out, ends
     # workers that it then waits for: they obey late.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for request in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(request, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
 
 

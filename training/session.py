@@ -1,0 +1,225 @@
+"""One command's part of a run: what happens between two steps, and between two epochs."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from configs.schema import Config
+from data.interface import FILLER_INDEX, Batch, Loader
+from records.run_dir import RunDir
+from records.score import SCORES, Row
+from records.summary import best
+from tasks.interface import Task
+from training import checkpoint
+from training.background import Background
+from training.distributed import (
+    Process,
+    SharedError,
+    StopRequested,
+    agree,
+    gather,
+    gather_on_first,
+    on_first,
+)
+from training.recorder import Recorder
+from training.state import TrainState, host_copy
+from training.stop import Requests
+from training.sums import StepResult, Sums, added
+from training.watch import Watch
+
+_LOG_STEPS = 50  # at most, between two looks at what the device has computed
+_LOOKS = 20  # at least, in an epoch that has so many steps
+
+
+class Diverged(SharedError):
+    """A loss is no finite number; `facts` say where, for status.json."""
+
+    def __init__(self, message: str, **facts: Any):
+        super().__init__(message)
+        self.facts = facts
+
+
+class Session:
+    """Looks, shows, saves and stops; all processes call its methods at the same step."""
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        state: TrainState,
+        train_loader: Loader,
+        process: Process,
+        run: RunDir,
+    ):
+        self._task, self._state, self._process, self._run = task, state, process, run
+        self._epochs, self._save_every = config.train.epochs, config.train.checkpoint_steps
+        self._batch, self._loader = config.data.global_batch_size, train_loader
+        train_loader.set_epoch(state.epoch)
+        self._steps = len(train_loader)
+        self._interval = max(1, min(_LOG_STEPS, self._steps // _LOOKS))
+        self._results: list[StepResult] = []
+        self._total = Sums()
+        self._score = SCORES[config.task]
+        quiet = not process.is_first
+        self._recorder = Recorder(run, self._epochs, self._steps, self._score, quiet)
+        self._requests = Requests(process, run.stop_file)
+        self._watch = Watch(process, config.train.timeout, self._recorder.beat)
+        self._background = Background()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Session":
+        self._stack.enter_context(self._requests)
+        self._stack.callback(self._recorder.close)
+        self._recorder.open(self._state.epoch, self._state.epoch * self._steps + self._state.step)
+        self._stack.enter_context(self._background)
+        self._stack.enter_context(self._watch)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield what is left of the epoch's batches."""
+        state = self._state
+        self._loader.set_epoch(state.epoch, state.step)
+        self._at("loading")
+        for batch in self._recorder.watch(self._loader, self._label("train"), state.step):
+            self._at("computing")
+            yield batch
+            self._at("loading")
+
+    def stepped(self, lr: float, batch: Batch, computed: tuple[Tensor, Tensor, Tensor]) -> None:
+        """Count a step that has been taken; look, save or stop where it is time.
+
+        Args:
+            lr: its learning rate.
+            batch: of this process.
+            computed: what train_step returned.
+
+        Raises:
+            Diverged: a loss of the last steps is not finite; that state is not saved.
+            StopRequested: any process was asked to stop.
+        """
+        state = self._state
+        state.step += 1
+        self._results.append(StepResult(state.step, lr, batch.index, *computed))
+        if state.step % self._interval == 0:
+            self._look()
+        if self._requests.agreed():
+            raise StopRequested(next(filter(None, gather(self._requests.own())), ""))
+        is_last = state.step == self._steps  # the epoch is saved as a whole, after its evaluation
+        if self._save_every and state.step % self._save_every == 0 and not is_last:
+            self.save()
+
+    def trained(self) -> Row:
+        """Return what the epoch says of its training."""
+        self._look()
+        return self._task.train_row(self._total.loss, self._total.counts)
+
+    def evaluating(self, loader: Loader) -> Iterator[Batch]:
+        """Yield the batches of an evaluation."""
+        self._at("evaluating")
+        yield from self._recorder.watch(loader, self._label("val"))
+        self._at("waiting for the others")
+
+    def asked(self) -> str:
+        """Return why the evaluation should end, '' if it should not."""
+        self._at("evaluating")
+        return self._requests.anywhere()
+
+    def finish_epoch(self, row: Row) -> None:
+        """Record an epoch and save it.
+
+        Raises:
+            Diverged: its validation loss is not finite; it is not recorded.
+        """
+        state = self._state
+        loss, lr = row["val_loss"], row["lr"]
+        if not math.isfinite(loss):
+            place = f"epoch {state.epoch + 1}/{self._epochs}"
+            raise Diverged(
+                f"the validation loss is {loss} in {place} at lr {lr:g}; lower optim.lr",
+                epoch=state.epoch,
+                step=state.step,
+                lr=lr,
+            )
+        # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
+        row = self._recorder.epoch(row, state.rows, self._loader.images, self._total)
+        state.rows.append(row)
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
+        is_best = best(state.rows, self._score) is row
+        self._save(partial(checkpoint.save_epoch, is_best=is_best))
+
+    def save(self) -> None:
+        """Save where the run stands, between two steps."""
+        self._look()
+        self._save(checkpoint.save_state)
+
+    def settle(self) -> None:
+        """Wait until what is being saved is on disk."""
+        on_first(self._process, self._background.wait)
+
+    def _save(self, write: Callable[[Path, dict[str, Any]], None]) -> None:
+        """Copy the state, and write the copy beside the training."""
+        own = gather_on_first(self._process, self._state.own())
+
+        def begin() -> None:
+            content = host_copy(self._state.state_dict() | {"processes": own})
+            self._background.begin(lambda: write(self._run.checkpoints, content))
+
+        on_first(self._process, begin)
+
+    def _look(self) -> None:
+        """Add up what the device has computed since the last look, over all processes; show it."""
+        state, results = self._state, self._results
+        if not results and self._total.seconds:
+            return
+        self._results = []
+        bad = state.sums.add(results)
+        seconds, waited = self._recorder.lap()
+        state.sums.seconds += seconds
+        state.sums.waited += waited
+        agree(self._background.check)
+        everyone = gather((bad and self._facts(*bad), state.sums))
+        self._require_finite([facts for facts, _ in everyone if facts])
+        self._total = added([sums for _, sums in everyone])
+        if results:
+            images = min(state.step * self._batch, self._loader.images)
+            row = self._task.train_row(self._total.loss, self._total.counts)
+            lr = results[-1].lr
+            self._recorder.step(state.epoch, state.step, images, lr, row, self._total)
+
+    def _facts(self, result: StepResult, loss: float) -> dict[str, Any]:
+        index = [place for place in result.index.tolist() if place != FILLER_INDEX]
+        return {
+            "epoch": self._state.epoch,
+            "step": result.step,
+            "lr": result.lr,
+            "loss": str(loss),
+            "loss_scale": self._state.scaler.get_scale(),
+            "samples": [self._loader.name(place) for place in index],
+        }
+
+    def _require_finite(self, bad: list[dict[str, Any]]) -> None:
+        if not bad:
+            return
+        first = min(bad, key=lambda facts: facts["step"])
+        together = [facts for facts in bad if facts["step"] == first["step"]]
+        first["samples"] = [name for facts in together for name in facts["samples"]]
+        raise Diverged(
+            f"the loss is {first['loss']} in epoch {first['epoch'] + 1}/{self._epochs}, step "
+            f"{first['step']}, at lr {first['lr']:g}; lower optim.lr, or look at the step's images "
+            f"(status.json names them)",
+            **first,
+        )
+
+    def _label(self, what: str) -> str:
+        return f"epoch {self._state.epoch + 1}/{self._epochs} {what}"
+
+    def _at(self, doing: str) -> None:
+        self._watch.at(self._state.epoch, self._state.step, doing)
