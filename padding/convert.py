@@ -56,7 +56,7 @@ def convert_padding(
     layer, padding_mode = SCHEMES[scheme]
     changes, left = [], []
     for found in padded_convolutions(model):
-        obstacle = found.obstacle or _not_asked_for(found.module, subclasses)
+        obstacle = found.obstacle or _why_left(found, subclasses)
         if obstacle:
             left.append(found._replace(obstacle=obstacle))
         else:
@@ -94,9 +94,11 @@ def _check(model: nn.Module, subclasses: tuple[type[nn.Conv2d], ...]) -> None:
             check_padding(module, place)
 
 
-def _not_asked_for(module: nn.Module, subclasses: tuple[type[nn.Conv2d], ...]) -> str:
-    original = written_as(module)
-    converted = original in _LAYERS or isinstance(module, (*_LAYERS - {nn.Conv2d},))
+def _why_left(found: Found, subclasses: tuple[type[nn.Conv2d], ...]) -> str:
+    if found.scheme not in SCHEMES:
+        return f"{found.scheme} padding"
+    original = written_as(found.module)
+    converted = original in _LAYERS or isinstance(found.module, (*_LAYERS - {nn.Conv2d},))
     if converted or issubclass(original, subclasses):
         return ""
     return f"{original.__name__}, a subclass of nn.Conv2d that is not named in `subclasses`"

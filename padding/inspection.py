@@ -97,7 +97,7 @@ def _conv2d(name: str, conv: nn.Conv2d) -> Iterator[Found]:
             yield Found(name, conv, None, f"{written_as(conv).__name__} with {method}")
     elif any(padding_sides(conv)):
         scheme = "partial" if isinstance(conv, PartialConv2d) else _SCHEMES[conv.padding_mode]
-        yield Found(name, conv, scheme, "circular padding" * (scheme == "circular"))
+        yield Found(name, conv, scheme, "")
 
 
 def _other(name: str, module: nn.Module) -> Iterator[Found]:
