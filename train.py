@@ -110,8 +110,9 @@ def _check_model(config: Config) -> None:
 def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
     """Create or lock the run directory; tell whether there is nothing left to do."""
     run.open_for(config)
-    if not run.is_finished():
-        stack.enter_context(run.lock())
+    note = "" if run.is_finished() else stack.enter_context(run.lock())
+    if note:
+        print(f"warning: {note}", file=sys.stderr, flush=True)
     if not run.is_finished():  # another command may have been about to finish it
         return False
     score = SCORES[config.task]

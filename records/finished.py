@@ -5,8 +5,9 @@ from typing import Any
 
 from foundation.files import read_json
 from records import metrics_log
+from records.errors import RunError
 from records.metrics_log import Row
-from records.run_dir import RunDir, RunError
+from records.run_dir import RunDir
 from records.score import Score
 from records.summary import summarize
 

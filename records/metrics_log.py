@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from foundation.files import write_atomically, writing
-from records.run_dir import RunError
+from records.errors import RunError
 from records.score import Row, contradiction
 
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from configs.load import dump, flat, load_recorded
 from configs.schema import OPERATIONAL_KEYS, Config
-from foundation.errors import UserError
 from foundation.files import (
     is_locked,
     is_temporary,
@@ -20,12 +19,10 @@ from foundation.files import (
     write_json,
     writing,
 )
+from records.claim import beats, hold
+from records.errors import RunError
 
 Status = Literal["running", "interrupted", "failed", "finished"]
-
-
-class RunError(UserError):
-    """A run directory cannot be used for what was asked."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,9 @@ class RunDir:
             return status if self.summary_file.is_file() else lost
         if held:
             return {"status": "running"}
-        if status.get("status") == "running" and held is not None:
+        if status.get("status") == "running":
+            if beats(self.progress_file, time.time(), anywhere=held is None):
+                return {"status": "running"}
             return {"status": "interrupted", "reason": "its process is gone"}
         return status
 
@@ -151,21 +150,23 @@ class RunDir:
                 write_atomically(self.config_file, dump(config).encode())
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[str]:
         """Hold the run for one training command; the lock ends with the process.
 
-        What killed commands left half written is removed.
+        What killed commands left half written is removed. Yields what is to be said of the lock,
+        '' if nothing.
 
         Raises:
             RunError: another command is training here.
         """
         with ExitStack() as stack:
             with writing(self.path):
-                stack.enter_context(self._locked())
+                file, note = hold(self.path, self.progress_file)
+                stack.enter_context(file)
                 self.checkpoints.mkdir(exist_ok=True)
             for folder in (self.path, self.checkpoints):
                 remove_temporaries(folder)
-            yield
+            yield note
 
     @contextmanager
     def lock_evaluations(self) -> Iterator[None]:
@@ -204,12 +205,3 @@ class RunDir:
         if rest == [self.checkpoints] and self.checkpoints.is_dir():
             return not any(self.checkpoints.iterdir())
         return not rest
-
-    def _locked(self) -> IO[str]:
-        """Return the lock; somebody who asks how the run stands may hold it for a moment."""
-        for _ in range(5):
-            try:
-                return lock(self.path / ".lock", wait=False)
-            except BlockingIOError:
-                time.sleep(0.1)
-        raise RunError(f"{self.path}: another command is training this run; wait for it or stop it")

@@ -1,7 +1,8 @@
 """environment.json: what the sessions of a run, the first one and its resumptions, went by."""
 
 from foundation.files import read_json
-from records.run_dir import RunDir, RunError
+from records.errors import RunError
+from records.run_dir import RunDir
 
 
 def data_fingerprints(run: RunDir) -> list[str]:

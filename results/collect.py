@@ -9,8 +9,9 @@ from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from foundation.files import FileError, read_json
 from records import summary
+from records.errors import RunError
 from records.finished import finished_rows
-from records.run_dir import RunDir, RunError
+from records.run_dir import RunDir
 from records.score import SCORES
 from records.sessions import data_fingerprints
 from results import printed

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from foundation.files import atomic_writer, duplicate
-from records.run_dir import RunError
+from records.errors import RunError
 from training.seal import seal, verify
 from training.state import TrainState
 

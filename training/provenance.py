@@ -16,7 +16,8 @@ import torchvision
 from configs.same_data import same_data
 from configs.schema import Config
 from foundation.files import read_json, write_json
-from records.run_dir import RunDir, RunError
+from records.errors import RunError
+from records.run_dir import RunDir
 from records.sessions import data_fingerprints
 from training.distributed import Process
 

@@ -13,12 +13,11 @@ from tqdm import tqdm
 from data.interface import Batch, Loader
 from foundation.files import writing
 from records import metrics_log
+from records.claim import EVERY
 from records.run_dir import RunDir
 from records.score import Row, Score
 from training.console import Console, memory
 from training.sums import Sums
-
-_BEAT = 5.0  # s between two signs of life
 
 
 class Recorder:
@@ -46,9 +45,11 @@ class Recorder:
             self._boards = [SummaryWriter(one, purge_step=first) for one, first in places.items()]
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; this command gives no sign of life any more."""
         for board in self._boards:
             board.close()
+        if not self.quiet:
+            self._run.progress_file.unlink(missing_ok=True)
 
     def watch(self, loader: Loader, label: str, done: int = 0) -> Iterator[Batch]:
         """Yield the loader's batches, of which `done` came before; show progress, time waiting."""
@@ -101,7 +102,7 @@ class Recorder:
 
     def beat(self) -> None:
         """Leave a sign of life every few seconds; called from a thread of its own."""
-        if self.quiet or time.monotonic() - self._beaten < _BEAT:
+        if self.quiet or time.monotonic() - self._beaten < EVERY:
             return
         self._beaten = time.monotonic()
         file = self._run.progress_file

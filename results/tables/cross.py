@@ -1,7 +1,7 @@
 """Table 4: weights trained with one padding, evaluated with another."""
 
 from configs.same_data import same_data
-from records.run_dir import RunError
+from records.errors import RunError
 from results import printed
 from results.collect import Run
 from results.departures import not_imagenet

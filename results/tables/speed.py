@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.files import read_json
-from records.run_dir import RunError
+from records.errors import RunError
 from results import printed
 from results.render import Table
 

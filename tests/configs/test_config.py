@@ -99,7 +99,10 @@ def test_all_mistakes_of_a_file_are_shown_at_once_with_their_places(tmp_path):
         ("data:\n  image_size: 300\n", "data.eval_resize: 256 is below data.image_size (300)"),
         ("data:\n  crop_area: [1.0, 0.5]\n", "data.crop_area: must not decrease"),
         ("optim:\n  milestones: [60, 30]\n", "optim.milestones: must not decrease"),
-        ("train:\n  checkpoint_steps: 100\n", "train.checkpoint_steps: should be 0, but is 100"),
+        (
+            "train:\n  checkpoint_steps: -1\n",
+            "train.checkpoint_steps: should be greater than or equal to 0",
+        ),
         ("run:\n  name: a/b\n", "run.name: string should match pattern"),
         ("optim:\n  lr: .inf\n", "optim.lr: should be a valid number, but is '.inf'"),
         ("seed: !!int x\n", "seed: invalid literal for int()"),

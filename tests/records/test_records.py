@@ -52,13 +52,18 @@ def test_the_log_forgets_the_line_a_crash_cut_short(tmp_path):
     with open(file, "a") as opened:
         opened.write('{"epoch": 3, "val_')
     assert [r["epoch"] for r in metrics_log.read(file)] == [0, 1, 2]
-    assert len(metrics_log.truncate(file, 2)) == 2
+    # Checkpoints of older versions hold no rows.
+    assert len(metrics_log.restore(file, 2, [])) == 2
     assert [r["val_correct1"] for r in metrics_log.read(file)] == [100, 101]
     with pytest.raises(ValueError, match="has 2 epochs, but the checkpoint was saved after 3"):
-        metrics_log.truncate(file, 3)
-    with pytest.raises(ValueError, match="has 2 epochs, but the last checkpoint is of epoch 0"):
-        metrics_log.truncate(file, 0)
+        metrics_log.restore(file, 3, [])
     assert len(metrics_log.read(file)) == 2
+    # The others are what the file becomes, whatever has become of it.
+    for content in ("", "not json\n", json.dumps(row(0, 7)) + "\n"):
+        file.write_text(content)
+        kept = metrics_log.restore(file, 3, [row(epoch, 100 + epoch) for epoch in range(3)])
+        assert [r["val_correct1"] for r in kept] == [100, 101, 102]
+        assert metrics_log.read(file) == kept
     file.write_text("not json\n")
     with pytest.raises(ValueError, match="a line is not JSON"):
         metrics_log.read(file)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from records.run_dir import RunError
+from records.errors import RunError
 from training import checkpoint
 
 

@@ -1,6 +1,7 @@
 """The parts of the trainer against torch's own and against plain arithmetic."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,13 +20,14 @@ from records.score import SCORES
 from tasks import classification
 from tests.conftest import ROOT
 from training import checkpoint, distributed
-from training.epoch import evaluate, train_epoch
+from training.epoch import evaluate, train_step
 from training.fit import prepare
 from training.provenance import recipe_warnings
 from training.recorder import Recorder
 from training.schedule import lr_at
-from training.seeding import seed_epoch, seed_weights
+from training.seeding import seed_step, seed_weights
 from training.state import new_state
+from training.sums import StepResult, Sums
 
 CPU = torch.device("cpu")
 
@@ -49,6 +51,18 @@ def small_model():
     )
 
 
+def train_epoch(model, data, state, precision="fp32", accumulate=1):
+    """Take a step a batch, and return what the epoch says of its training."""
+    model.train()
+    results = []
+    for step, batch in enumerate(data):
+        computed = train_step(model, batch, classification, state, precision, 1, accumulate)
+        results.append(StepResult(step, 0.1, batch.index, *computed))
+    sums = Sums()
+    assert sums.add(results) is None
+    return classification.train_row(sums.loss, sums.counts)
+
+
 def test_schedule_is_torchs_multi_step():
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
@@ -68,7 +82,7 @@ def test_training_step_is_pytorch_examples():
     state.optimizer.param_groups[0]["lr"] = 0.1
     reference = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.9, weight_decay=1e-2)
     data = batches([6, 6, 3])
-    row = train_epoch(ours, data, classification, state, "fp32", world=1)
+    row = train_epoch(ours, data, state)
     loss, top1 = row["train_loss"], row["train_top1"]
 
     losses, hits = [], 0
@@ -86,13 +100,29 @@ def test_training_step_is_pytorch_examples():
     assert top1 == pytest.approx(100 * hits / 15)
 
 
+def test_accumulated_gradients_are_the_whole_batchs():
+    """In double precision, and but for BN, which sees fewer images at a time."""
+    for accumulate in (1, 2, 3, 4, 100):
+        gradients = []
+        for passes in (1, accumulate):
+            torch.manual_seed(3)
+            model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6)).double()
+            state = new_state(model, CPU, 0.0, 0.0, fp16=False)
+            [batch] = batches([9], fillers=2)
+            batch = replace(batch, images=batch.images.double())
+            loss, counts, _ = train_step(model, batch, classification, state, "fp32", 1, passes)
+            gradients.append([loss, counts, *(p.grad for p in model.parameters())])
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
 def test_fillers_have_no_weight():
     def trained(data):
         torch.manual_seed(2)
         model = nn.Sequential(nn.Flatten(), nn.Linear(192, 6))
         state = new_state(model, CPU, 0.9, 0.0, fp16=False)
         state.optimizer.param_groups[0]["lr"] = 0.1
-        return train_epoch(model, data, classification, state, "fp32", world=1), model[1].weight
+        return train_epoch(model, data, state), model[1].weight
 
     [full] = batches([6])
     [padded] = batches([6], fillers=2)
@@ -128,10 +158,7 @@ def test_every_precision_learns(precision):
     state = new_state(model, CPU, 0.9, 0.0, fp16=precision == "fp16")
     state.optimizer.param_groups[0]["lr"] = 0.05
     data = batches([16])
-    losses = [
-        train_epoch(model, data, classification, state, precision, world=1)["train_loss"]
-        for _ in range(15)
-    ]
+    losses = [train_epoch(model, data, state, precision)["train_loss"] for _ in range(15)]
     assert losses[-1] < losses[0] / 2
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
@@ -148,16 +175,16 @@ def test_compile_and_channels_last_change_no_key_and_no_number():
 def test_state_survives_a_checkpoint(tmp_path):
     def train(state, epochs):
         for epoch in range(epochs):
-            seed_epoch(3, epoch, 0)
+            seed_step(3, epoch, 0, 0)
             state.optimizer.param_groups[0]["lr"] = 0.1
             data = batches([8, 8], seed=epoch)
-            train_epoch(state.model, data, classification, state, "fp16", world=1)
+            train_epoch(state.model, data, state, "fp16")
 
     straight = new_state(small_model(), CPU, 0.9, 1e-4, fp16=True)
     train(straight, 2)
     checkpoint.save(tmp_path / "last.pt", straight.state_dict())
     resumed = new_state(small_model(), CPU, 0.9, 1e-4, fp16=True)
-    resumed.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
+    resumed.load_state_dict(checkpoint.load(tmp_path / "last.pt"), 0, 1)
     assert resumed.scaler.get_scale() == straight.scaler.get_scale()
     train(straight, 1)
     train(resumed, 1)
@@ -192,21 +219,23 @@ def test_the_last_five_epochs_are_kept(tmp_path):
     for done in range(1, 8):
         checkpoint.save_epoch(tmp_path, {"model": {}, "epochs_done": done}, is_best=done == 2)
     kept = sorted(path.name for path in tmp_path.iterdir())
-    assert kept == ["best.pt", *(f"epoch_{e:03}.pt" for e in range(2, 7)), "last.pt"]
+    epochs = [f"epoch_{epoch:03}.pt" for epoch in range(2, 7)]
+    assert kept == ["best.pt", *epochs, "last.pt", "previous.pt"]
+    assert checkpoint.load(tmp_path / "previous.pt")["epochs_done"] == 6
     assert checkpoint.load(tmp_path / "best.pt")["epochs_done"] == 2
 
 
-def test_seeds_separate_runs_epochs_and_processes():
+def test_seeds_separate_runs_steps_and_processes():
     def draw(seed, *place):
-        seed_epoch(seed, *place) if place else seed_weights(seed)
+        seed_step(seed, *place) if place else seed_weights(seed)
         return torch.rand(1).item()
 
-    places = [(1,), (2,), (1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0)]
+    places = [(1,), (2,), (1, 0, 0, 0), (1, 0, 0, 1), (1, 0, 1, 0), (1, 1, 0, 0), (2, 0, 0, 0)]
     assert len({draw(*place) for place in places}) == len(places)
-    assert draw(1, 0, 1) == draw(1, 0, 1)
+    assert draw(1, 0, 0, 1) == draw(1, 0, 0, 1)
 
-    def dropout(epoch):
-        seed_epoch(1, epoch, 0)
+    def dropout(step):
+        seed_step(1, 0, step, 0)
         return F.dropout(torch.ones(100))
 
     assert torch.equal(dropout(5), dropout(5))
@@ -262,8 +291,11 @@ def test_a_mistake_that_all_share_leaves_the_process_group(monkeypatch, capsys):
 
 
 def test_quiet_recorder_leaves_no_trace(tmp_path):
-    recorder = Recorder(RunDir(tmp_path / "run"), 1, SCORES["classification"], quiet=True)
+    recorder = Recorder(RunDir(tmp_path / "run"), 1, 1, SCORES["classification"], quiet=True)
+    recorder.open(0, 0)
     assert list(recorder.watch(batches([3]), "label"))
-    assert recorder.record({"epoch": 0}) is False
+    recorder.step(0, 1, 3, 0.1, {"train_loss": 1.0}, Sums(seconds=1.0))
+    assert recorder.epoch({"epoch": 0}, [], 3, Sums(seconds=1.0))["images_per_second"] == 3
+    recorder.beat()
     recorder.close()
     assert list(tmp_path.iterdir()) == []
