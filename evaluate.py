@@ -9,31 +9,12 @@ into each run directory. What cannot be evaluated does not stop the rest; it is 
 
 import argparse
 import re
-import sys
-import tempfile
-from dataclasses import dataclass
-from functools import cache, lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
-import numpy as np
-from torch import nn
-
-from configs.schema import OPERATIONAL_KEYS, Config, Data
-from data.build import build_loaders
-from data.interface import Loader
-from foundation.errors import UserError
-from foundation.files import atomic_writer, write_json, writing
-from models import ImageSizeError, build_model, check_image_size
-from padding import SCHEMES, convert_padding
-from records.run_dir import RunDir
-from tasks.build import TASKS
-from training import checkpoint, consensus, distributed
-from training.distributed import Process, SharedError, agree, gather_on_first, on_first
-from training.epoch import evaluate
-from training.fit import prepare
-from training.precision import set_arithmetic
+from configs.schema import OPERATIONAL_KEYS, Padding
+from foundation.errors import UserError, run_command
 
 # What may be overridden: how fast and where, not what is evaluated.
 _OVERRIDABLE = sorted(
@@ -47,48 +28,20 @@ _OVERRIDABLE = sorted(
     }
 )
 _SETTING = re.compile(r"[a-z_.]+=")  # key.sub=value
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be evaluated of one run.
-
-    Attributes:
-        run: the run.
-        config: its configuration, with what was overridden.
-        which: 'best', 'last' or the path of a checkpoint.
-        paddings: to evaluate it under.
-    """
-
-    run: RunDir
-    config: Config
-    which: str
-    paddings: tuple[str, ...]
+_SCHEMES = get_args(Padding)
 
 
 def main() -> None:
     """Run the command line."""
+    run_command(_evaluate)
+
+
+def _evaluate() -> None:
     arguments = _arguments()
-    folders, which, paddings = arguments.runs, arguments.checkpoint, tuple(arguments.padding)
-    with distributed.command() as process:
-        agree(lambda: _check_arguments(arguments))
-        facts = {"RUN_DIR": folders, "--padding": paddings, "--checkpoint": which}
-        consensus.require_same(process, facts | consensus.code())
-        jobs, failures = [], []
-        for folder in folders:  # what can be known is known before hours of work
-            job, reasons = _plan(
-                RunDir(Path(folder)), which, paddings, arguments.overrides, process
-            )
-            jobs += [job] if job else []
-            failures += reasons
-        if process.is_first and jobs:
-            for failure in failures:
-                print(f"will be left out: {failure}", file=sys.stderr, flush=True)
-        for job in jobs:
-            failures += evaluate_run(job, process)
-        if failures:
-            heading = [f"{len(failures)} evaluations failed:"] if len(failures) > 1 else []
-            raise SharedError("\n  ".join(heading + failures))
+    _check_arguments(arguments)
+    from commands.evaluate_runs import evaluate_runs  # late: torch takes seconds
+
+    evaluate_runs(arguments.runs, arguments.checkpoint, arguments.padding, arguments.overrides)
 
 
 def _arguments() -> argparse.Namespace:
@@ -110,7 +63,7 @@ def _arguments() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="SCHEME",
-        help=f"{', '.join(SCHEMES)} (default: the run's own, zero and partial)",
+        help=f"{', '.join(_SCHEMES)} (default: the run's own, zero and partial)",
     )
     parser.add_argument(
         "--checkpoint",
@@ -128,84 +81,15 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def evaluate_run(job: Job, process: Process) -> list[str]:
-    """Evaluate one run under each of its paddings and write eval/; return what failed and why.
-
-    All processes call this together, and all get the same answer.
-    """
-    run, config, channels_last = job.run, job.config, job.config.train.channels_last
-    task = TASKS[config.task]
-    try:
-        loader, fingerprint = agree(
-            lambda: _val_loader(config.data, config.model.num_classes, process, channels_last)
-        )
-        file = _checkpoint_file(run, job.which)
-        seen = {"the data set's fingerprint": fingerprint}
-        seen[str(file)] = agree(lambda: checkpoint.digest(file))
-        consensus.require_same(process, seen)
-        set_arithmetic(config.train.precision, config.train.deterministic)
-        model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
-        epoch = agree(lambda: _load(model, file)) - 1
-    except SharedError as error:
-        return [_failure(run, error)]
-    prepare(model.to(process.device), channels_last, "off")
-    failures = []
-    for padding in job.paddings:
-        facts = {"padding": padding, "checkpoint": job.which, "epoch": epoch}
-        facts |= {"precision": config.train.precision, "data_fingerprint": fingerprint}
-        try:
-            result = evaluate(
-                convert_padding(model, padding),
-                loader,
-                task,
-                config.train.precision,
-                loader.images,
-            )
-            numbers = task.numbers(result.counts)
-            parts = gather_on_first(process, (result.index, result.label, result.prediction))
-            on_first(process, lambda: _write(run, facts, numbers, parts))  # noqa: B023
-        except SharedError as error:
-            failures.append(_failure(run, error, padding))
-            continue
-        if process.is_first:
-            print(
-                f"{run.path}: trained with {config.model.padding}, evaluated with {padding} "
-                f"({job.which}, epoch {epoch + 1}): {task.told(numbers)}",
-                flush=True,
-            )
-    return failures
-
-
-def _plan(
-    run: RunDir, which: str, paddings: tuple[str, ...], overrides: list[str], process: Process
-) -> tuple[Job | None, list[str]]:
-    """Return what can be evaluated of a run, and what cannot and why."""
-    try:
-        config = agree(lambda: run.config(overrides))
-        consensus.require_same(process, consensus.settings(config))
-        agree(lambda: checkpoint.require(_checkpoint_file(run, which)))
-        on_first(process, lambda: _check_place(run))
-    except SharedError as error:
-        return None, [_failure(run, error)]
-    possible, failures = [], []
-    for padding in paddings or dict.fromkeys([config.model.padding, "zero", "partial"]):
-        try:
-            _check_padding(config.model.arch, padding, config.data.image_size)
-            possible.append(padding)
-        except ImageSizeError as error:
-            failures.append(_failure(run, error, padding))
-    return (Job(run, config, which, tuple(possible)) if possible else None), failures
-
-
 def _means_scheme(word: str) -> bool:
     """Return whether a word after --padding is a scheme, perhaps a misspelt one."""
-    return word in SCHEMES or not (_SETTING.match(word) or Path(word).exists())
+    return word in _SCHEMES or not (_SETTING.match(word) or Path(word).exists())
 
 
 def _check_arguments(arguments: argparse.Namespace) -> None:
     for padding in arguments.padding:
-        if padding not in SCHEMES:
-            raise UserError(f"--padding {padding}: unknown; choose from {', '.join(SCHEMES)}")
+        if padding not in _SCHEMES:
+            raise UserError(f"--padding {padding}: unknown; choose from {', '.join(_SCHEMES)}")
     if not arguments.runs:
         raise UserError("no run directory given")
     if arguments.checkpoint not in ("best", "last") and len(arguments.runs) > 1:
@@ -216,63 +100,6 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
                 f"'{override}': evaluation follows the run's config.yaml; "
                 f"only {', '.join(_OVERRIDABLE)} can be overridden"
             )
-
-
-def _check_place(run: RunDir) -> None:
-    """Raise a RunError where results could not be written."""
-    place = run.evaluations if run.evaluations.exists() else run.path
-    with writing(place), tempfile.TemporaryFile(dir=place) as file:
-        file.write(bytes(1 << 16))
-        file.flush()
-
-
-@cache  # the runs of a sweep share their networks
-def _check_padding(arch: str, padding: str, image_size: int) -> None:
-    check_image_size(arch, padding, image_size)
-
-
-@lru_cache(maxsize=1)  # runs of one sweep share their data: keep its index and worker processes
-def _val_loader(
-    data: Data, num_classes: int, process: Process, channels_last: bool
-) -> tuple[Loader, str]:
-    place = (process.rank, process.world)
-    loaders = build_loaders(data, num_classes, 0, place, process.device, channels_last)
-    return loaders.val, loaders.fingerprint
-
-
-def _checkpoint_file(run: RunDir, which: str) -> Path:
-    names = {"best": checkpoint.BEST, "last": checkpoint.LAST}
-    return run.checkpoints / names[which] if which in names else Path(which)
-
-
-def _load(model: nn.Module, file: Path) -> int:
-    """Load a checkpoint's weights and return its finished epochs."""
-    saved = checkpoint.load(file)
-    checkpoint.load_weights(model, saved)
-    return saved["epochs_done"]
-
-
-def _failure(run: RunDir, error: Exception, padding: str = "") -> str:
-    text = str(error)
-    if not padding and text.startswith(str(run.path)):
-        return text
-    return f"{run.path}{padding and f', {padding}'}: {text}"
-
-
-def _write(
-    run: RunDir,
-    facts: dict[str, Any],
-    numbers: dict[str, float | int],
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> None:
-    index, label, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(index)
-    assert (index[order] == np.arange(len(index))).all(), "an image was evaluated twice"
-    file_name = facts["padding"]
-    with run.lock_evaluations():
-        with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
-            np.savez(file, index=index[order], label=label[order], prediction=prediction[order])
-        write_json(run.evaluations / f"{file_name}.json", facts | numbers)
 
 
 if __name__ == "__main__":

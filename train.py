@@ -4,200 +4,40 @@
     torchrun --nproc-per-node=8 train.py configs/resnet50.yaml model.padding=partial seed=3 \\
         data.root=/imagenet
 
-The same command resumes an unfinished run and leaves a finished one alone.
+The same command resumes an unfinished run and leaves a finished one alone. Ctrl-C, SIGTERM, SIGUSR1
+or a file called `stop` in the run directory end it after a step, which it goes on from.
 """
 
 import argparse
-import shlex
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
-
-from torch.distributed.elastic.multiprocessing.errors import record
 
 from configs.load import load
 from configs.schema import Config
-from data.build import Loaders, build_loaders
-from foundation.errors import UserError
-from foundation.files import FileError, write_json
-from models import ImageSizeError, build_model, check_image_size
-from records import metrics_log
-from records.finished import finished_rows
-from records.run_dir import RunDir
-from records.score import SCORES, Row, Score
-from records.summary import best, summarize, told
-from tasks.build import TASKS
-from training import checkpoint, consensus, distributed
-from training.distributed import Process, StopRequested, agree, on_first
-from training.fit import fit
-from training.precision import set_arithmetic
-from training.provenance import check_data, recipe_warnings, record_environment
-from training.seeding import seed_weights
-from training.state import TrainState, new_state
+from foundation.errors import run_command
 
 
-@record  # torchrun shows the traceback of the process that failed first
 def main() -> None:
     """Run the command line."""
+    run_command(_train)
+
+
+def _train() -> None:
+    # Until the run begins there is nothing to save: Ctrl-C ends the process without more ado.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    config = _config()
+    from commands.train_run import train_run  # late: torch takes seconds, mistakes are told before
+
+    train_run(config)
+
+
+def _config() -> Config:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="YAML file, for example configs/resnet50.yaml")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="replace a setting")
     arguments = parser.parse_args()
-    # Until the run begins there is nothing to save: Ctrl-C ends the process without more ado.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with distributed.command() as process:
-        config = agree(lambda: load(arguments.config, arguments.overrides))
-        train(config, process)
-
-
-def train(config: Config, process: Process) -> None:
-    """Do the run of `config`, or what is left of it.
-
-    Raises:
-        UserError: something the user can mend; no existing run was touched.
-    """
-    # Whatever can be wrong is looked at before the run directory is.
-    consensus.require_same(process, consensus.settings(config) | consensus.code())
-    agree(lambda: _check_model(config))
-    loaders = agree(
-        lambda: build_loaders(
-            config.data,
-            config.model.num_classes,
-            config.seed,
-            (process.rank, process.world),
-            process.device,
-            config.train.channels_last,
-        )
-    )
-    consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
-    set_arithmetic(config.train.precision, config.train.deterministic)
-    seed_weights(config.seed)
-    model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
-    fp16 = config.train.precision == "fp16"
-    state = new_state(
-        model.to(process.device),
-        process.device,
-        config.optim.momentum,
-        config.optim.weight_decay,
-        fp16,
-    )
-
-    run = RunDir(Path(config.run.root) / config.run.name)
-    with ExitStack() as stack:
-        finished = on_first(process, lambda: _open(run, config, stack))
-        if finished:
-            return
-        source = _restore(state, run, process)
-        on_first(process, lambda: _announce(run, config, state, process, loaders, source))
-        with _status(run, process, state):
-            fit(config, TASKS[config.task], state, (loaders.train, loaders.val), process, run)
-            on_first(
-                process, lambda: _finish(run, state.rows, SCORES[config.task], config.train.keep)
-            )
-
-
-def _check_model(config: Config) -> None:
-    try:
-        check_image_size(config.model.arch, config.model.padding, config.data.image_size)
-    except ImageSizeError as error:
-        raise UserError(str(error)) from None
-
-
-def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
-    """Create or lock the run directory; tell whether there is nothing left to do."""
-    run.open_for(config)
-    note = "" if run.is_finished() else stack.enter_context(run.lock())
-    if note:
-        print(f"warning: {note}", file=sys.stderr, flush=True)
-    if not run.is_finished():  # another command may have been about to finish it
-        return False
-    score = SCORES[config.task]
-    rows = finished_rows(run, config.train.epochs, score)
-    print(f"{run.path}: finished already, {told(rows, score)}")
-    return True
-
-
-def _restore(state: TrainState, run: RunDir, process: Process) -> str:
-    """Go on from the newest good checkpoint; return its name, '' where there is none yet.
-
-    It is the same on every process, or on none.
-    """
-    name, problems = on_first(process, lambda: checkpoint.newest(run.checkpoints))
-    file = run.checkpoints / (name or checkpoint.LAST)
-    seen = agree(lambda: f"sha256 {checkpoint.digest(file)[:16]}" if file.exists() else "missing")
-    remedy = "run.root must be a folder that all nodes share"
-    consensus.require_same(process, {str(file): seen}, remedy)
-    if name:
-        agree(lambda: checkpoint.restore(file, state, process.rank, process.world))
-    if problems and process.is_first:
-        text = f"{'; '.join(problems)}; going on from {name}, {_place(state)}; what came after is"
-        print(f"warning: {text} repeated", file=sys.stderr, flush=True)
-    return name
-
-
-def _place(state: TrainState) -> str:
-    return f"after epoch {state.epoch}" + (f" and step {state.step}" if state.step else "")
-
-
-def _announce(
-    run: RunDir,
-    config: Config,
-    state: TrainState,
-    process: Process,
-    loaders: Loaders,
-    source: str,
-) -> None:
-    """Say what begins, and forget what no checkpoint covers."""
-    check_data(run, loaders.fingerprint)
-    state.rows = metrics_log.restore(run.metrics_file, state.epoch, state.rows)
-    warnings = recipe_warnings(config, process.world, len(loaders.train))
-    if state.rows:
-        top = best(state.rows, SCORES[config.task])["epoch"]
-        warnings += filter(None, [checkpoint.mend_best(run.checkpoints, top)])
-    times, differences = record_environment(run, process, loaders.fingerprint, warnings)
-    for warning in warnings + differences:
-        print(f"warning: {warning}", file=sys.stderr)
-    verb = f"resumed {_place(state)} from {source} (restart {times})" if times else "started"
-    print(
-        f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
-        f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"
-        f"curves: {shlex.join(['tensorboard', '--logdir', config.run.root])}",
-        flush=True,
-    )
-
-
-@contextmanager
-def _status(run: RunDir, process: Process, state: TrainState) -> Iterator[None]:
-    """Keep status.json true, however the block ends."""
-    on_first(process, lambda: run.set_status("running"))
-    try:
-        yield
-    except StopRequested as request:
-        place = {"epoch": state.epoch, "step": state.step}
-        if process.is_first and run.end("interrupted", str(request), **place):
-            print(
-                f"{run.path}: interrupted ({request}) {_place(state)}; the same command resumes it",
-                file=sys.stderr,
-                flush=True,
-            )
-        raise
-    except Exception as error:
-        with suppress(FileError):  # a full disk, and why the run failed is more to the point
-            facts = getattr(error, "facts", {})
-            run.end("failed", f"{type(error).__name__}: {error}", **facts)
-        raise
-
-
-def _finish(run: RunDir, rows: list[Row], score: Score, keep: str) -> None:
-    write_json(run.summary_file, summarize(rows, score))
-    run.set_status("finished")
-    if keep == "best":
-        checkpoint.keep_weights_only(run.checkpoints)
-    print(f"{run.path}: finished, {told(rows, score)}", flush=True)
+    return load(arguments.config, arguments.overrides)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # torchrun starts one command several times on a machine; there it is told once.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr)
         code = 2
     except SystemExit as end:
         code = end.code

@@ -40,8 +40,9 @@ FOLDERS = {
     "training": {"foundation", "configs", "records", "data.interface", "tasks.interface"},
     "results": {"foundation", "configs", "records"},
     "launch": {"foundation", "configs", "records"},
-    "train.py": _COMMAND,
-    "evaluate.py": _COMMAND,
+    "commands": _COMMAND,
+    "train.py": {"foundation", "configs", "commands"},
+    "evaluate.py": {"foundation", "configs", "commands"},
 }
 
 

@@ -183,11 +183,17 @@ def mend_best(folder: Path, epoch: int) -> str:
     return ""
 
 
-def keep_weights_only(folder: Path) -> None:
-    """Leave, of a finished run, what can be evaluated: last.pt without the optimizer's state."""
-    content = load(folder / LAST)
-    save(folder / LAST, {key: content[key] for key in WEIGHTS})
+def tidy(folder: Path, keep: str) -> None:
+    """Remove what is of no use to a finished run.
+
+    Args:
+        folder: of the checkpoints.
+        keep: 'all', or 'best': best.pt and the last epochs' weights, and of last.pt the weights.
+    """
     (folder / PREVIOUS).unlink(missing_ok=True)
+    if keep == "best":
+        content = load(folder / LAST)
+        save(folder / LAST, {key: content[key] for key in WEIGHTS})
 
 
 def epoch_name(epoch: int) -> str:

@@ -15,7 +15,8 @@ from training.provenance import machine
 # Each node may have its own: what follows from them is in the data set's fingerprint.
 NODE_KEYS = frozenset({"data.root", "data.exclude", "data.workers"})
 
-_PROGRAM = ("configs", "data", "foundation", "models", "padding", "records", "tasks", "training")
+_PROGRAM = ("commands", "configs", "data", "foundation", "models", "padding", "records", "tasks")
+_PROGRAM += ("training",)
 _REMEDY = "start every process with the same command, code and data"
 
 

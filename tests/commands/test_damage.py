@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import train
+from commands import train_run
 from tests.commands.runs import CONFIG, NAME, SETTINGS, assert_same_run
 
 
@@ -16,20 +17,22 @@ def settings(images):
 
 @pytest.fixture(scope="module")
 def undisturbed(settings, tmp_path_factory):
-    """The run of a single process."""
+    """The run of a single process, and beside it itself just before its end."""
     root = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py", *settings, f"run.root={root}"])
+        with patch.context() as unfinished:
+            unfinished.setattr(train_run, "_finish", lambda *_: None)
+            train.main()
+        shutil.copytree(root / NAME, root / "unfinished")
         train.main()
     return root / NAME
 
 
 @pytest.fixture
 def run(undisturbed, tmp_path):
-    """A copy of it that has yet to write its summary."""
-    shutil.copytree(undisturbed, tmp_path / NAME)
-    (tmp_path / NAME / "summary.json").unlink()
-    (tmp_path / NAME / "status.json").write_text('{"status": "running", "reason": ""}')
+    """A copy of the run before its end."""
+    shutil.copytree(undisturbed.parent / "unfinished", tmp_path / NAME)
     return tmp_path / NAME
 
 

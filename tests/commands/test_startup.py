@@ -16,7 +16,7 @@ QUICK = [*TINY, "data.backend=synthetic", "data.synthetic_size=[12, 6]", "train.
 # n-th one in its run.root. Then the same command is given again until it begins to train.
 HARNESS = """
 import errno, json, os, sys
-import train
+import commands.train_run, train
 
 root, fault, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.link", "os.truncate"}
@@ -43,7 +43,7 @@ def start(place, fail_at):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if fail_at is not None:
         sys.addaudithook(hook)
-    train.fit = begin_to_train
+    commands.train_run.fit = begin_to_train
     sys.argv = ["train.py", *arguments, f"run.root={place}"]
     try:
         train.main()

@@ -28,9 +28,9 @@ PINNED = [1.40088, 1.28311, 1.35627]
 
 @pytest.fixture(autouse=True)
 def signals():
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(signal.SIGINT)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGINT, before)
 
 
 def state_of(run):
@@ -140,6 +140,7 @@ def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
     assert environment["versions"]["torch"] == torch.__version__
     assert (environment["world_size"], len(environment["data_fingerprint"])) == (1, 33)
     assert list((run / "tensorboard").iterdir())
+    assert not (run / "progress.json").exists()
     assert RunDir(run).status() == {"status": "finished", "reason": ""}
 
     before = {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
@@ -163,7 +164,7 @@ def test_terminated_run_says_interrupted_and_is_not_touched_by_mistakes(
     process.send_signal(signal.SIGTERM)
     output = process.communicate()[0]
     assert process.returncode == 1
-    assert "interrupted; the same command resumes it" in output
+    assert "interrupted (SIGTERM) after epoch" in output
     assert "Traceback" not in output
     assert RunDir(run).status()["status"] == "interrupted"
     assert not (run / "summary.json").exists()
@@ -197,15 +198,22 @@ def test_torchrun_told_to_stop_interrupts_the_run(tiny, tmp_path):
     wait_for(run / "checkpoints" / "last.pt", process)
     process.send_signal(signal.SIGTERM)
     process.communicate()
-    assert RunDir(run).status() == {"status": "interrupted", "reason": ""}
+    status = RunDir(run).status()
+    assert (status["status"], status["reason"]) == ("interrupted", "SIGTERM")
 
 
 def test_a_diverged_run_says_so(tiny, tmp_path, main_of):
     code, _, err = main_of(train.main, RESNET, *tiny, "optim.lr=1e30", "train.precision=bf16")
     assert code == 2
-    assert err.endswith("in epoch 1/2 at lr 1e+30; lower optim.lr\n")
-    status = RunDir(tmp_path / "runs" / "resnet50_zero_seed1").status()
+    assert "in epoch 1/2, step 2, at lr 1e+30; lower optim.lr, or look at the step's images" in err
+    run = RunDir(tmp_path / "runs" / "resnet50_zero_seed1")
+    status = run.status()
     assert (status["status"], "the loss is" in status["reason"]) == ("failed", True)
+    assert (status["epoch"], status["step"], status["lr"]) == (0, 2, 1e30)
+    assert (status["loss"], status["loss_scale"]) == ("nan", 1.0)
+    assert len(status["samples"]) == 12
+    assert all(Path(name).is_file() for name in status["samples"])
+    assert not list(run.checkpoints.iterdir())  # nothing was good enough to be saved
 
 
 def test_a_validation_loss_that_is_no_number_stops_the_run(tiny, tmp_path, main_of, monkeypatch):
