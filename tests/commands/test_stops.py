@@ -134,3 +134,21 @@ def test_torchrun_restarts_what_died(straight, images, tmp_path):
     assert process.returncode == 0, output
     assert json.loads((tmp_path / NAME / "environment.json").read_text())["restarts"] == 1
     assert_same_run(tmp_path / NAME, straight)
+
+
+def test_another_number_of_processes_goes_on(images, tmp_path):
+    """2, 1 and 3 processes: every image once an epoch, in the order of the plan."""
+    run = RunDir(tmp_path / NAME)
+    for nproc in (2, 1):
+        process = launch(tmp_path, images, nproc=nproc)
+        wait_for(run.progress_file, process)
+        run.stop_file.touch()
+        output = process.communicate(timeout=60)[0]
+        assert run.status()["status"] == "interrupted", output
+    output = finish(tmp_path, images, nproc=3)
+    assert "warning: resumed with another world_size: 2 -> 3" in output
+    rows = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1]
+    for row in rows:
+        assert row["train_top1"] * 31 / 100 == pytest.approx(round(row["train_top1"] * 31 / 100))
+        assert row["val_count"] == 17
