@@ -54,7 +54,7 @@ def evaluate_runs(
         overrides: `key.sub=value`, of the runs' configurations.
     """
     with distributed.command() as process:
-        facts = {"RUN_DIR": folders, "--padding": paddings, "--checkpoint": which}
+        facts = {"RUN_DIR": folders, "--padding": tuple(paddings), "--checkpoint": which}
         consensus.require_same(process, facts | consensus.code())
         jobs, failures = [], []
         for folder in folders:  # what can be known is known before hours of work

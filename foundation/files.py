@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
+from weakref import WeakSet
 
 from foundation.errors import UserError
 
@@ -139,6 +140,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+# A forked child, such as a loader's worker, would hold them beyond the end of its parent.
+_locks: WeakSet[IO[str]] = WeakSet()
+os.register_at_fork(after_in_child=lambda: [file.close() for file in _locks])
+
+
 def lock(path: Path, wait: bool = True) -> IO[str]:
     """Return `path`, opened and locked; closing it, or the end of the process, gives the lock back.
 
@@ -152,6 +158,7 @@ def lock(path: Path, wait: bool = True) -> IO[str]:
     except BaseException:
         file.close()
         raise
+    _locks.add(file)
     return file
 
 

@@ -54,10 +54,9 @@ def hold(folder: Path, progress: Path) -> tuple[IO[str], str]:
         file.close()
         raise RunError(f"{folder}: another command is training this run{_holder(path)}")
     with suppress(OSError):  # no room for it: others are not told who holds the run
-        file.truncate(0)
+        os.ftruncate(file.fileno(), 0)
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(json.dumps([socket.gethostname(), os.getpid(), since]))
-        file.flush()
+        os.write(file.fileno(), json.dumps([socket.gethostname(), os.getpid(), since]).encode())
     return file, note
 
 

@@ -84,6 +84,11 @@ def new_state(
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.0, momentum=momentum, weight_decay=weight_decay, fused=True
     )
+    if momentum:
+        # The fused kernel leaves the momentum of a first step that fp16 skips uninitialized, and
+        # goes on from there (torch 2.11 to 2.15). From zero, a first step gives the same bits.
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return TrainState(model, optimizer, torch.amp.GradScaler(device.type, enabled=fp16))
 
 

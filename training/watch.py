@@ -36,6 +36,7 @@ class Watch:
         self._process, self._timeout, self._every = process, timeout, every
         self._place: tuple[int, int, int] = (0, 0, 0)
         self._moved = time.monotonic()
+        self._told = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -52,33 +53,38 @@ class Watch:
         self._place, self._moved = (epoch, step, _DOING.index(doing)), time.monotonic()
 
     def _run(self) -> None:
-        number = 0
         while not self._over.wait(_EVERY):
-            number += 1
             self._every()
             if self._process.store is None:
                 continue
             if os.getppid() != _STARTED_BY:
                 self._end("torchrun, which started this process, is gone")
             try:
-                word = [socket.gethostname(), os.getpid(), number, self._place]
-                self._process.store.set(f"watch {self._process.rank}", json.dumps(word))
+                self._tell()
                 if time.monotonic() - self._moved > self._timeout:
                     self._end(f"no step for {self._timeout:g} s (train.timeout): {self._whom()}")
             except RuntimeError:  # the store went with the first node; the next collective fails
                 continue
 
+    def _tell(self) -> None:
+        self._told += 1
+        word = [socket.gethostname(), os.getpid(), self._told, self._place]
+        self._process.store.set(f"watch {self._process.rank}", json.dumps(word))
+
     def _whom(self) -> str:
         """Return which processes say nothing more, or else which are behind."""
         before = self._words()
-        time.sleep(_SILENT)
+        end = time.monotonic() + _SILENT
+        while time.monotonic() < end:  # the others may be asking the same
+            time.sleep(_EVERY)
+            self._tell()
         words = self._words()
         last = min((place for *_, place in words.values()), default=None)
         silent = [rank for rank, word in words.items() if before.get(rank) == word]
         behind = [rank for rank, (*_, place) in words.items() if place == last]
         missing = [f"rank {rank} never began" for rank in range(self._process.world)
                    if rank not in words]  # fmt: skip
-        named = [_told(rank, *words[rank], rank in silent) for rank in silent or behind]
+        named = [_described(rank, *words[rank], rank in silent) for rank in silent or behind]
         return "; ".join(missing or named)
 
     def _words(self) -> dict[int, list[Any]]:
@@ -94,7 +100,9 @@ class Watch:
         os._exit(1)
 
 
-def _told(rank: int, host: str, pid: int, number: int, place: list[int], is_silent: bool) -> str:
+def _described(
+    rank: int, host: str, pid: int, number: int, place: list[int], is_silent: bool
+) -> str:
     epoch, step, doing = place
     return (
         f"rank {rank} ({host}, process {pid}) {'says nothing more: it was' if is_silent else 'is'} "

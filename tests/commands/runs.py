@@ -102,3 +102,13 @@ def wait_for(file, process):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline, f"{file} never came"
         time.sleep(0.02)
+
+
+def cut_at_operation(root, images, rank, operation, victim):
+    """Kill the victim at a file operation; return whether that ended the run, and what it said."""
+    faults = f"{ROOT / 'tests' / 'commands' / 'faults'}{os.pathsep}{ROOT}"
+    fault = {"FAULT": f"{rank} {operation} {victim}", "PYTHONPATH": faults}
+    process = launch(root, images, **fault)
+    output = process.communicate(timeout=300)[0]
+    assert_all_gone(root)
+    return process.returncode != 0, output

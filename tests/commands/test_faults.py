@@ -11,23 +11,13 @@ from tests.commands.runs import (
     NAME,
     assert_all_gone,
     assert_same_run,
+    cut_at_operation,
     finish,
     launch,
     parent,
     processes,
     wait_for,
 )
-from tests.conftest import ROOT
-
-
-def cut_at_operation(root, images, rank, operation, victim):
-    """Kill the victim at a file operation; return whether the run had come that far."""
-    faults = f"{ROOT / 'tests' / 'commands' / 'faults'}{os.pathsep}{ROOT}"
-    fault = {"FAULT": f"{rank} {operation} {victim}", "PYTHONPATH": faults}
-    process = launch(root, images, **fault)
-    output = process.communicate(timeout=300)[0]
-    assert_all_gone(root)
-    return process.returncode != 0, output
 
 
 def cut_after(root, images, seconds, victim):

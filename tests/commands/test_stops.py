@@ -12,6 +12,7 @@ from tests.commands.runs import (
     NAME,
     assert_all_gone,
     assert_same_run,
+    cut_at_operation,
     finish,
     launch,
     parent,
@@ -123,6 +124,14 @@ def test_a_dead_process_ends_the_others(images, tmp_path):
     assert "Signal 9 (SIGKILL)" in output
     assert "Traceback" not in output.partition("torchrun")[0].partition("torch/distributed")[0]
     assert set(os.listdir("/dev/shm")) <= shared
+
+
+def test_an_error_of_one_process_is_told_first(images, tmp_path):
+    output = cut_at_operation(tmp_path, images, 0, 50, "error")[1]
+    assert output.index("RuntimeError: injected fault") < output.index("rank 1: lost the other")
+    assert output.count("Traceback") == 2  # its own, and torchrun's
+    status = RunDir(tmp_path / NAME).status()
+    assert (status["status"], status["reason"]) == ("failed", "RuntimeError: injected fault")
 
 
 def test_torchrun_restarts_what_died(straight, images, tmp_path):

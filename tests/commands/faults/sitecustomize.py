@@ -1,7 +1,8 @@
 """Imported by every Python process that has this folder on its path: ends one at a chosen moment.
 
-FAULT is "RANK OPERATION VICTIM": before the process of that rank does its so manieth operation on a
-file of its run, the victim is killed: itself ("rank"), torchrun ("launcher"), or all of them.
+FAULT is "RANK OPERATION VICTIM": before the process of that rank does its so manieth operation on
+a file of its run, the victim is killed: itself ("rank"), torchrun ("launcher"), or all of them; or
+the operation fails as no operation should ("error").
 """
 
 import os
@@ -13,6 +14,8 @@ _OPERATIONS = {"open", "os.mkdir", "os.rename", "os.remove", "os.link", "os.trun
 
 
 def _kill(victim: str) -> None:
+    if victim == "error":
+        raise RuntimeError("injected fault")
     launcher = os.getppid()
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
     pids = {"rank": [], "launcher": [launcher], "all": [launcher, *map(int, children)]}[victim]
