@@ -1,5 +1,6 @@
 # make demo   train, cross-evaluate and print Tables 2, 3 and 4 on a small real data set
 # make test   run the tests
+# make test-slow   and those that kill a run at 30 random moments
 # make lint   check style
 # make lock   resolve requirements.lock again from pyproject.toml
 # Each sets up what it needs (.venv, pinned by requirements.lock) and reuses it the next time.
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # them, and so do threads that wait for each other.
 TEST_WORKERS ?= 2
 
-.PHONY: env demo test lint lock
+.PHONY: env demo test test-slow lint lock
 
 env: .venv/.complete
 
@@ -28,7 +29,10 @@ demo: env
 	$(BIN)/python -m results tables --runs demo/runs --seeds 2
 
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+
+test-slow: env
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow
 
 lint: env
 	$(BIN)/ruff check .

@@ -88,13 +88,14 @@ def _evaluate(job: Job, process: Process) -> list[str]:
         consensus.require_same(process, seen)
         set_arithmetic(config.train.precision, config.train.deterministic)
         model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
-        epoch = agree(lambda: _load(model, file)) - 1
+        epochs, step = agree(lambda: _load(model, file))
     except SharedError as error:
         return [_failure(run, error)]
     prepare(model.to(process.device), channels_last, "off")
     failures = []
     for padding in job.paddings:
-        facts = {"padding": padding, "checkpoint": job.which, "epoch": epoch}
+        facts = {"padding": padding, "checkpoint": job.which, "epoch": epochs - 1}
+        facts |= {"step": step} if step else {}
         facts |= {"precision": config.train.precision, "data_fingerprint": fingerprint}
         try:
             result = evaluate(
@@ -111,9 +112,10 @@ def _evaluate(job: Job, process: Process) -> list[str]:
             failures.append(_failure(run, error, padding))
             continue
         if process.is_first:
+            place = f"epoch {epochs + 1}, step {step}" if step else f"epoch {epochs}"
             print(
                 f"{run.path}: trained with {config.model.padding}, evaluated with {padding} "
-                f"({job.which}, epoch {epoch + 1}): {task.told(numbers)}",
+                f"({job.which}, {place}): {task.told(numbers)}",
                 flush=True,
             )
     return failures
@@ -167,11 +169,11 @@ def _checkpoint_file(run: RunDir, which: str) -> Path:
     return run.checkpoints / names[which] if which in names else Path(which)
 
 
-def _load(model: nn.Module, file: Path) -> int:
-    """Load a checkpoint's weights and return its finished epochs."""
+def _load(model: nn.Module, file: Path) -> tuple[int, int]:
+    """Load a checkpoint's weights; return its finished epochs, and steps of the next one."""
     saved = checkpoint.load(file)
     checkpoint.load_weights(model, saved)
-    return saved["epochs_done"]
+    return saved["epochs_done"], saved.get("step", 0)
 
 
 def _failure(run: RunDir, error: Exception, padding: str = "") -> str:
