@@ -13,8 +13,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from torch import nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from configs.load import load
@@ -22,18 +25,18 @@ from configs.schema import Config
 from data.build import Loaders, build_loaders
 from foundation.errors import UserError
 from foundation.files import FileError, write_json
-from models import ImageSizeError, build_model, check_image_size
+from models import ImageSizeError, build_model, check_image_size, load_weights
 from records import metrics_log
 from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.score import SCORES, Row, Score
 from records.summary import best, summarize, told
 from tasks.build import TASKS
-from training import checkpoint, consensus, distributed
-from training.distributed import Process, agree, on_first
+from training import checkpoint, consensus, distributed, start_weights
+from training.distributed import Process, SharedError, agree, on_first
 from training.fit import fit
 from training.precision import set_arithmetic
-from training.provenance import check_data, recipe_warnings, record_environment
+from training.provenance import check_data, check_weights, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
 
@@ -76,6 +79,8 @@ def train(config: Config, process: Process) -> None:
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
+    run = RunDir(Path(config.run.root) / config.run.name)
+    weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
     state = new_state(
         model.to(process.device),
@@ -85,13 +90,14 @@ def train(config: Config, process: Process) -> None:
         fp16,
     )
 
-    run = RunDir(Path(config.run.root) / config.run.name)
     with ExitStack() as stack:
         finished = on_first(process, lambda: _open(run, config, stack))
         if finished:
             return
-        _restore(state, run, process)
-        on_first(process, lambda: _announce(run, config, state, process, loaders))
+        resumed = _restore(state, run, process)
+        if not (resumed or weights or config.model.weights is None):
+            raise SharedError(f"{run.path}: its last.pt has just gone; give the command again")
+        on_first(process, lambda: _announce(run, config, state, process, loaders, weights))
         with _status(run, process):
             pair = (loaders.train, loaders.val)
             rows = fit(config, TASKS[config.task], state, pair, process, run)
@@ -104,6 +110,20 @@ def _check_model(config: Config) -> None:
         check_image_size(config.model.arch, config.model.padding, config.data.image_size)
     except ImageSizeError as error:
         raise UserError(str(error)) from None
+
+
+def _start_weights(
+    model: nn.Module, config: Config, run: RunDir, process: Process
+) -> dict[str, Any] | None:
+    """Load model.weights into `model`, if a run begins with it, and return what they were.
+
+    A run that has a checkpoint resumes from that alone: by then the file may be gone or another.
+    """
+    last = run.checkpoints / checkpoint.LAST
+    file = config.model.weights
+    if file is None or on_first(process, lambda: run.is_finished() or last.exists()):
+        return None
+    return start_weights.load(file, partial(load_weights, model), process)
 
 
 def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
@@ -119,7 +139,7 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
     return True
 
 
-def _restore(state: TrainState, run: RunDir, process: Process) -> None:
+def _restore(state: TrainState, run: RunDir, process: Process) -> bool:
     """Go on from last.pt, if there is one: the same on every process, or on none."""
     file = run.checkpoints / checkpoint.LAST
     seen = agree(lambda: f"sha256 {checkpoint.digest(file)[:16]}" if file.exists() else "missing")
@@ -127,25 +147,33 @@ def _restore(state: TrainState, run: RunDir, process: Process) -> None:
     consensus.require_same(process, {str(file): seen}, remedy)
     if seen != "missing":
         agree(lambda: checkpoint.restore(file, state))
+    return seen != "missing"
 
 
 def _announce(
-    run: RunDir, config: Config, state: TrainState, process: Process, loaders: Loaders
+    run: RunDir,
+    config: Config,
+    state: TrainState,
+    process: Process,
+    loaders: Loaders,
+    weights: dict[str, Any] | None,
 ) -> None:
     """Say what begins, and forget the epoch that no checkpoint covers."""
     check_data(run, loaders.fingerprint)
+    check_weights(run, weights)
     rows = metrics_log.truncate(run.metrics_file, state.epoch)
     if rows:
         checkpoint.keep_best(run.checkpoints, best(rows, SCORES[config.task])["epoch"])
     warnings = recipe_warnings(config, process.world, len(loaders.train))
-    warnings += record_environment(run, process, loaders.fingerprint, warnings)
+    warnings += record_environment(run, process, loaders.fingerprint, warnings, weights)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     verb = f"resumed after epoch {state.epoch}" if state.epoch else "started"
+    curves = shlex.join(["tensorboard", "--logdir", config.run.root])
     print(
         f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
         f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"
-        f"curves: {shlex.join(['tensorboard', '--logdir', config.run.root])}",
+        f"{start_weights.told(weights)}curves: {curves}",
         flush=True,
     )
 

@@ -176,7 +176,7 @@ class RunDir:
         """Return in what `config` is another recipe than the run's own, key by key."""
         old, new = flat(self.config()), flat(config)
         changed = [key for key in new if key not in OPERATIONAL_KEYS and old[key] != new[key]]
-        return [f"{key} {old[key]} -> {new[key]}" for key in changed]
+        return [f"{key} {_text(old[key])} -> {_text(new[key])}" for key in changed]
 
     def _refuse_other_recipe(self, config: Config) -> None:
         changed = self.differences(config)
@@ -203,3 +203,7 @@ class RunDir:
             except BlockingIOError:
                 time.sleep(0.1)
         raise RunError(f"{self.path}: another command is training this run; wait for it or stop it")
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)
