@@ -4,26 +4,29 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from torch import nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from configs.schema import Config
 from data.build import Loaders, build_loaders
 from foundation.errors import UserError
 from foundation.files import FileError, write_json
-from models import ImageSizeError, build_model, check_image_size
+from models import ImageSizeError, build_model, check_image_size, load_weights
 from records import metrics_log
 from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.score import SCORES, Row, Score
 from records.summary import best, summarize, told
 from tasks.build import TASKS
-from training import checkpoint, consensus, distributed
-from training.distributed import Process, StopRequested, agree, on_first
+from training import checkpoint, consensus, distributed, start_weights
+from training.distributed import Process, SharedError, StopRequested, agree, on_first
 from training.fit import fit
 from training.precision import set_arithmetic
-from training.provenance import check_data, recipe_warnings, record_environment
+from training.provenance import check_data, check_weights, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
 
@@ -53,6 +56,8 @@ def _train(config: Config, process: Process) -> None:
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
+    run = RunDir(Path(config.run.root) / config.run.name)
+    weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
     state = new_state(
         model.to(process.device),
@@ -62,13 +67,14 @@ def _train(config: Config, process: Process) -> None:
         fp16,
     )
 
-    run = RunDir(Path(config.run.root) / config.run.name)
     with ExitStack() as stack:
         finished = on_first(process, lambda: _open(run, config, stack))
         if finished:
             return
         source = _restore(state, run, process)
-        on_first(process, lambda: _announce(run, config, state, process, loaders, source))
+        if not (source or weights or config.model.weights is None):
+            raise SharedError(f"{run.path}: its checkpoint has just gone; give the command again")
+        on_first(process, lambda: _announce(run, config, state, process, loaders, source, weights))
         with _status(run, process, state):
             fit(config, TASKS[config.task], state, (loaders.train, loaders.val), process, run)
             on_first(
@@ -81,6 +87,21 @@ def _check_model(config: Config) -> None:
         check_image_size(config.model.arch, config.model.padding, config.data.image_size)
     except ImageSizeError as error:
         raise UserError(str(error)) from None
+
+
+def _start_weights(
+    model: nn.Module, config: Config, run: RunDir, process: Process
+) -> dict[str, Any] | None:
+    """Load model.weights into `model`, if a run begins with it, and return what they were.
+
+    A run that has a checkpoint resumes from that alone: by then the file may be gone or another.
+    """
+    file = config.model.weights
+    if file is None or on_first(
+        process, lambda: run.is_finished() or checkpoint.has_any(run.checkpoints)
+    ):
+        return None
+    return start_weights.load(file, partial(load_weights, model), process)
 
 
 def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
@@ -126,22 +147,25 @@ def _announce(
     process: Process,
     loaders: Loaders,
     source: str,
+    weights: dict[str, Any] | None,
 ) -> None:
     """Say what begins, and forget what no checkpoint covers."""
     check_data(run, loaders.fingerprint)
+    check_weights(run, weights)
     state.rows = metrics_log.restore(run.metrics_file, state.epoch, state.rows)
     warnings = recipe_warnings(config, process.world, len(loaders.train))
     if state.rows:
         top = best(state.rows, SCORES[config.task])["epoch"]
         warnings += filter(None, [checkpoint.mend_best(run.checkpoints, top)])
-    times, differences = record_environment(run, process, loaders.fingerprint, warnings)
+    times, differences = record_environment(run, process, loaders.fingerprint, warnings, weights)
     for warning in warnings + differences:
         print(f"warning: {warning}", file=sys.stderr)
+    curves = shlex.join(["tensorboard", "--logdir", config.run.root])
     verb = f"resumed {_place(state)} from {source} (restart {times})" if times else "started"
     print(
         f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
         f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"
-        f"curves: {shlex.join(['tensorboard', '--logdir', config.run.root])}",
+        f"{start_weights.told(weights)}curves: {curves}",
         flush=True,
     )
 

@@ -36,6 +36,7 @@ class Model(Section):
     arch: Arch  # torchvision's constructor of that name
     padding: Padding  # what every convolution with padding > 0 does at the border
     num_classes: Count  # outputs of the last layer; must equal the data set's classes
+    weights: str | None  # file of weights that training starts from; null: fresh ones from the seed
 
 
 class Data(Section):
@@ -112,7 +113,9 @@ class Config(Section):
     run: Run
 
 
-# Settings that may differ between two sessions of one run: they move no number of it.
+# Settings that may differ between two sessions of one run: they move no number of it. model.weights
+# is not among them, though a session that resumes never opens the file: a command names the run's
+# own recipe, or it is refused. The file may be gone; its path stays the one that config.yaml has.
 OPERATIONAL_KEYS = frozenset(
     {"data.root", "data.exclude", "data.workers", "run.root", "run.name"}
     | {"train.checkpoint_steps", "train.keep", "train.timeout"}
@@ -128,4 +131,5 @@ MEANING_BEFORE: dict[str, Any] = {
     "train.accumulate": 1,
     "train.keep": "all",
     "train.timeout": 1800.0,
+    "model.weights": None,
 }

@@ -34,16 +34,22 @@ def load_authors_checkpoint(model: nn.Module, file: str | Path) -> nn.Module:
     """
     content = torch.load(file, map_location="cpu", weights_only=True)
     weights = authors_state_dict(content)
-    expected = model.state_dict()
-    counters = {key for key in expected if key.endswith("num_batches_tracked")}
-    missing = sorted(expected.keys() - counters - weights.keys())
-    unknown = sorted(weights.keys() - expected.keys())
+    if problem := misfit(weights, model.state_dict()):
+        raise PaddingError(f"{file} is not a checkpoint of this network: it {problem}")
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def misfit(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Return in what `weights` are not those of a network whose state_dict is `expected`.
+
+    The first key in the network's order and how many more there are; '' where all fit. Counters of
+    batches may be missing.
+    """
+    missing = [k for k in expected if k not in weights and not k.endswith("num_batches_tracked")]
+    unknown = [k for k in weights if k not in expected]
     shapes = [k for k in expected if k in weights and weights[k].shape != expected[k].shape]
     for problem, keys in (("lacks", missing), ("has", unknown), ("has another shape of", shapes)):
         if keys:
-            raise PaddingError(
-                f"{file} is not a checkpoint of this network: it {problem} {keys[0]}"
-                f"{f' and {len(keys) - 1} more' if len(keys) > 1 else ''}"
-            )
-    model.load_state_dict(weights, strict=False)
-    return model
+            return f"{problem} {keys[0]}" + (f" and {len(keys) - 1} more" if keys[1:] else "")
+    return ""

@@ -187,7 +187,7 @@ class RunDir:
         """Return in what `config` is another recipe than the run's own, key by key."""
         old, new = flat(self.config()), flat(config)
         changed = [key for key in new if key not in OPERATIONAL_KEYS and old[key] != new[key]]
-        return [f"{key} {old[key]} -> {new[key]}" for key in changed]
+        return [f"{key} {_text(old[key])} -> {_text(new[key])}" for key in changed]
 
     def _refuse_other_recipe(self, config: Config) -> None:
         changed = self.differences(config)
@@ -205,3 +205,7 @@ class RunDir:
         if rest == [self.checkpoints] and self.checkpoints.is_dir():
             return not any(self.checkpoints.iterdir())
         return not rest
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)

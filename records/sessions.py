@@ -21,3 +21,19 @@ def data_fingerprints(run: RunDir) -> list[str]:
     if not all(isinstance(fingerprint, str) for fingerprint in found):
         raise RunError(f"{run.environment_file}: lacks the data_fingerprint; restore the file")
     return found
+
+
+def weights_digest(run: RunDir) -> str | None:
+    """Return the SHA-256 of the file that the run started from; None: from fresh weights.
+
+    Raises:
+        RunError: environment.json is damaged.
+    """
+    if not run.environment_file.is_file():
+        return None
+    weights = read_json(run.environment_file).get("weights")
+    if weights is None:
+        return None
+    if not isinstance(weights, dict) or not isinstance(weights.get("sha256"), str):
+        raise RunError(f"{run.environment_file}: its weights lack the sha256; restore the file")
+    return weights["sha256"]

@@ -13,7 +13,7 @@ from records.errors import RunError
 from records.finished import finished_rows
 from records.run_dir import RunDir
 from records.score import SCORES
-from records.sessions import data_fingerprints
+from records.sessions import data_fingerprints, weights_digest
 from results import printed
 
 # What may differ between the runs of one network: the variables of the study.
@@ -98,6 +98,9 @@ def collect(root: Path) -> list[Run]:
 
 def _read(run: RunDir) -> Run:
     settings, finished = _settings(run.config_file), run.is_finished()
+    if digest := weights_digest(run):
+        # One file at two places is one recipe; two files that had one place are two.
+        settings["model.weights"] = f"sha256 {digest[:16]}"
     # The fullest that a session recorded: older versions wrote its first part alone.
     fingerprint = max(data_fingerprints(run), key=len, default=None)
     evaluations = _evaluations(run.evaluations)

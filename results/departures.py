@@ -14,6 +14,7 @@ _CLASSES = 1_000
 # What moves a run's numbers; the rest of a configuration says where and how fast.
 _KEYS = (
     "model.num_classes",
+    "model.weights",
     "data.image_size",
     "data.eval_resize",
     "data.crop_area",
@@ -55,4 +56,6 @@ def _recipe() -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_text, value))}]"
+    if value is None:
+        return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -97,6 +97,11 @@ def load_weights(model: nn.Module, saved: dict[str, Any]) -> None:
         ) from None
 
 
+def has_any(folder: Path) -> bool:
+    """Return whether a run has something to go on from, good or damaged."""
+    return any((folder / name).exists() for name in (LAST, PREVIOUS))
+
+
 def newest(folder: Path) -> tuple[str, list[str]]:
     """Return the name of the newest good checkpoint to go on from, and what is wrong with others.
 

@@ -18,7 +18,7 @@ from configs.schema import Config
 from foundation.files import read_json, write_json
 from records.errors import RunError
 from records.run_dir import RunDir
-from records.sessions import data_fingerprints
+from records.sessions import data_fingerprints, weights_digest
 from training.distributed import Process
 
 _BN_STEPS = 10  # with BN's momentum of 0.1, a step's share has decayed to 1/e after so many
@@ -70,15 +70,41 @@ def check_data(run: RunDir, fingerprint: str) -> None:
             )
 
 
+def check_weights(run: RunDir, weights: dict[str, Any] | None) -> None:
+    """Compare the file that a run starts from with its first session's, which left no checkpoint.
+
+    Raises:
+        RunError: it is another one.
+    """
+    before = weights_digest(run)
+    if weights and before and weights["sha256"] != before:
+        raise RunError(
+            f"{run.path}: the file of model.weights has changed since the run began (sha256 "
+            f"{before} -> {weights['sha256']}); restore it or start another run"
+        )
+
+
 def record_environment(
-    run: RunDir, process: Process, fingerprint: str, warnings: list[str]
+    run: RunDir,
+    process: Process,
+    fingerprint: str,
+    warnings: list[str],
+    weights: dict[str, Any] | None,
 ) -> tuple[int, list[str]]:
     """Write environment.json, or add this session to a resumed run's.
+
+    Args:
+        run: the run.
+        process: this one.
+        fingerprint: of the data set.
+        warnings: that are shown.
+        weights: what was read of model.weights; None: nothing, as where the run resumes.
 
     Returns:
         How often the run was resumed, and what differs from its first session, as warnings.
     """
     now = _environment(process, fingerprint) | {"warnings": warnings}
+    now |= {"weights": weights} if weights else {}
     if not run.environment_file.is_file():
         write_json(run.environment_file, now | {"restarts": 0, "resumed": []})
         return 0, []

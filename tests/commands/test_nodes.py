@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.conftest import ROOT, TINY, rows_without_times
 
@@ -87,6 +88,21 @@ def test_other_code_is_refused(tmp_path):
     arguments = [ROOT / "configs/resnet50.yaml", *QUICK, f"run.root={tmp_path / 'runs'}"]
     nodes = two_nodes(arguments, arguments, roots=(ROOT, other))
     assert_refused(nodes, "the processes disagree: ", "source files is ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nodes_begin_with_one_file_of_weights_or_not_at_all(tmp_path):
+    arguments = [ROOT / "configs/resnet50.yaml", *QUICK, f"run.root={tmp_path / 'runs'}"]
+    arguments += ["model.weights=mine.pt"]
+    places = tmp_path / "a", tmp_path / "b"
+    for place in places:
+        place.mkdir()
+    torch.save({"weight": torch.zeros(2)}, places[0] / "mine.pt")
+    nodes = two_nodes(arguments, arguments, folders=places)
+    assert_refused(nodes, "error: mine.pt: there is no such file; set model.weights to ")
+    torch.save({"weight": torch.ones(2)}, places[1] / "mine.pt")
+    nodes = two_nodes(arguments, arguments, folders=places)
+    assert_refused(nodes, "the processes disagree: mine.pt is sha256 ", "every node needs the same")
     assert not (tmp_path / "runs").exists()
 
 

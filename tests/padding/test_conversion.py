@@ -179,5 +179,5 @@ def test_authors_checkpoints(arch, tmp_path):
     with pytest.raises(ValueError, match="is not a checkpoint of this network: it has another sh"):
         load_authors_checkpoint(make(num_classes=4), tmp_path / "theirs.pth.tar")
     other = nn.Sequential(nn.Linear(1, 1))
-    with pytest.raises(ValueError, match=r"it lacks 0\.bias and 1 more"):
+    with pytest.raises(ValueError, match=r"it lacks 0\.weight and 1 more"):
         load_authors_checkpoint(other, tmp_path / "theirs.pth.tar")

@@ -207,3 +207,33 @@ def test_a_damaged_environment_is_one_line(tmp_path, content, main_of):
     code, _, err = main_of(*tables("--runs", tmp_path))
     assert code == 2
     assert err == f"error: {run.environment_file}: lacks the data_fingerprint; restore the file\n"
+
+
+def test_what_a_run_started_from_goes_by_its_digest_and_is_told(tmp_path):
+    def start_from(seed, weights, digest):
+        run = write_run(tmp_path, "resnet50", "zero", seed, 76, 75, [f"model.weights={weights}"])
+        record(run, {"sha256": digest})
+        return run
+
+    def record(run, weights):
+        write_json(run.environment_file, {"data_fingerprint": "one", "weights": weights})
+
+    one, other = "0676ba61" + 56 * "0", 64 * "1"
+    start_from(1, "~/resnet50.pth", one)
+    run = start_from(2, "/home/me/resnet50.pth", one)
+    [note] = not_imagenet(collect(tmp_path))
+    assert "model.weights sha256 0676ba6100000000 (recipe: null)" in note
+    for damage in ({}, "0676ba61", {"sha256": 7}):
+        record(run, damage)
+        with pytest.raises(ValueError, match="its weights lack the sha256; restore the file"):
+            collect(tmp_path)
+    record(run, {"sha256": one})
+    start_from(3, "~/resnet50.pth", other)
+    with pytest.raises(ValueError, match=r"different recipes \(model.weights: sha256 "):
+        collect(tmp_path)
+    for file in tmp_path.glob("*/environment.json"):
+        file.unlink()
+    with pytest.raises(
+        ValueError, match=r"different recipes \(model.weights: ~/resnet50.pth and /"
+    ):
+        collect(tmp_path)
