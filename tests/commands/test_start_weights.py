@@ -16,7 +16,6 @@ from commands import train_run
 from configs.load import load
 from records.run_dir import RunDir
 from tests.conftest import ROOT, TINY, rows_without_times
-from training import distributed
 from training.seeding import seed_weights
 
 RESNET = ROOT / "configs/resnet50.yaml"
@@ -60,8 +59,7 @@ def start(tmp_path_factory):
 def trained(tmp_path_factory):
     """A run of zero padding, as one has it who then wants to change to partial."""
     root = tmp_path_factory.mktemp("trained")
-    with distributed.command() as process:
-        train_run._train(load(RESNET, [*QUICK, "model.padding=zero", f"run.root={root}"]), process)
+    train_run.train_run(load(RESNET, [*QUICK, "model.padding=zero", f"run.root={root}"]))
     return root / "resnet50_zero_seed1"
 
 
