@@ -113,5 +113,5 @@ def heed_ctrl_c() -> None:
 def rows_without_times(run: Path) -> list[dict]:
     """Return metrics.jsonl without what differs between two identical runs."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
-    times = {"seconds", "images_per_second", "data_wait"}
+    times = {"seconds", "images_per_second", "data_wait", "teraflops", "peak_fraction"}
     return [{k: v for k, v in json.loads(line).items() if k not in times} for line in lines]

@@ -64,7 +64,7 @@ class Console:
             f"  train loss {row['train_loss']:.3f}"
             f"{'' if train is None else f' {title} {train:.2f}'}"
             f"  val loss {row['val_loss']:.3f} {title} {row[val]:.3f}"
-            f" (best {best[val]:.3f})  {row['images_per_second']:.0f} images/s"
+            f" (best {best[val]:.3f})  {told_speed(row)}"
             f"  waiting for data {row['data_wait']:.0%}"
             f"{f'  {overflows} steps overflowed fp16' if overflows else ''}"
             f"  ETA {tqdm.format_interval(eta)}"
@@ -76,3 +76,11 @@ def memory() -> str:
     if torch.cuda.is_available():
         return f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
+
+
+def told_speed(speed: Row) -> str:
+    """Return images/s, and FLOP/s against the peak where they are known."""
+    text = f"{speed['images_per_second']:.0f} images/s"
+    if "teraflops" in speed:
+        text += f" ({speed['teraflops']:.2g} TFLOP/s, {speed['peak_fraction']:.0%} of the peak)"
+    return text

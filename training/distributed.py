@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from foundation.errors import UserError, flush_output
+from training import rendezvous
 
 T = TypeVar("T")
 
@@ -64,7 +65,9 @@ def start() -> Process:
     shared = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > gpus
     backend = "gloo" if shared else "cpu:gloo,cuda:nccl"
     store, rank, world = next(dist.rendezvous("env://"))
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    store = rendezvous.fresh(store, rank, world)
+    group = dist.PrefixStore("group", store)
+    dist.init_process_group(backend, store=group, rank=rank, world_size=world)
     return Process(rank, world, device, backend, local_rank, dist.PrefixStore("run", store))
 
 

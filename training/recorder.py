@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
@@ -16,17 +17,24 @@ from records import metrics_log
 from records.claim import EVERY
 from records.run_dir import RunDir
 from records.score import Row, Score
-from training.console import Console, memory
+from training.border_response import BorderResponse
+from training.console import Console, memory, told_speed
 from training.sums import Sums
 
 
 class Recorder:
-    """Records for the first process; `quiet=True` on the others measures and shows nothing."""
+    """Records for the first process; `quiet=True` on the others measures and shows nothing.
+
+    Attributes:
+        flops: floating-point operations of a training step for one image (training/flops.py).
+        peak: FLOP/s that all devices together were seen to reach (training/peak.py).
+    """
 
     def __init__(self, run: RunDir, epochs: int, steps: int, score: Score, quiet: bool):
         """Prepare to record a run of `epochs`, each of `steps`, that is judged by `score`."""
         self.epochs, self.steps, self.score, self.quiet = epochs, steps, score, quiet
         self.console = Console(epochs, score, quiet)
+        self.flops = self.peak = 0.0
         self._run = run
         self._began = self._waited = self._beaten = 0.0
         self._eval_seconds = 0.0
@@ -78,7 +86,7 @@ class Recorder:
             self.steps,
             f"loss {row['train_loss']:.3f}"
             f"{'' if score is None else f' {self.score.title} {score:.2f}'}  lr {lr:.2g}"
-            f"  {speed['images_per_second']:.0f} images/s  waiting {speed['data_wait']:.0%}"
+            f"  {told_speed(speed)}  waiting {speed['data_wait']:.0%}"
             f"{overflows}  {memory()}  ETA {tqdm.format_interval(eta)}",
         )
 
@@ -96,8 +104,13 @@ class Recorder:
         self.console.epoch(row, [*rows, row], eta)
         return row
 
-    def scalars(self, values: dict[str, float], epoch: int) -> None:
-        """Add numbers of a finished epoch to TensorBoard alone."""
+    def responses(self, responses: dict[str, BorderResponse], epoch: int) -> None:
+        """Add to TensorBoard how a network responds at the border and inside, stage by stage."""
+        values = {
+            f"fig5/{stage}/{what}": value
+            for stage, response in responses.items()
+            for what, value in asdict(response).items()
+        }
         self._write(0, values, epoch)
 
     def beat(self) -> None:
@@ -120,7 +133,11 @@ class Recorder:
 
     def _speed(self, images: int, sums: Sums) -> Row:
         seconds = max(sums.seconds, 1e-9)
-        return {"images_per_second": images / seconds, "data_wait": sums.waited / seconds}
+        speed = {"images_per_second": images / seconds, "data_wait": sums.waited / seconds}
+        if self.peak:
+            flops = self.flops * images / seconds
+            speed |= {"teraflops": flops / 1e12, "peak_fraction": flops / self.peak}
+        return speed
 
     def _eta(self, epoch: int, step: int, seconds: float) -> float:
         """Return the seconds to the end of the run, at so many `seconds` a step."""

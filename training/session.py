@@ -17,6 +17,7 @@ from records.summary import best
 from tasks.interface import Task
 from training import checkpoint
 from training.background import Background
+from training.border_response import BorderResponse, border_response
 from training.distributed import (
     Process,
     SharedError,
@@ -26,6 +27,9 @@ from training.distributed import (
     gather_on_first,
     on_first,
 )
+from training.flops import count_flops
+from training.peak import measured_peak
+from training.precision import autocast
 from training.recorder import Recorder
 from training.state import TrainState, host_copy
 from training.stop import Requests
@@ -33,6 +37,7 @@ from training.sums import StepResult, Sums, added
 from training.watch import Watch
 
 _LOG_STEPS = 50  # at most, between two looks at what the device has computed
+_SHOWN = 32  # images of which the border's response is measured
 _LOOKS = 20  # at least, in an epoch that has so many steps
 
 
@@ -67,6 +72,8 @@ class Session:
         self._score = SCORES[config.task]
         quiet = not process.is_first
         self._recorder = Recorder(run, self._epochs, self._steps, self._score, quiet)
+        self._precision, self._image_size = config.train.precision, config.data.image_size
+        self._shown: Tensor | None = None
         self._requests = Requests(process, run.stop_file)
         self._watch = Watch(process, config.train.timeout, self._recorder.beat)
         self._background = Background()
@@ -76,6 +83,12 @@ class Session:
         self._stack.enter_context(self._requests)
         self._stack.callback(self._recorder.close)
         self._recorder.open(self._state.epoch, self._state.epoch * self._steps + self._state.step)
+        if self._process.is_first:
+            # One process's speed while the others wait, times their number.
+            peak = measured_peak(self._precision, self._process.device) * self._process.world
+            image = (3, self._image_size, self._image_size)
+            self._recorder.flops = count_flops(self._state.model, image).step
+            self._recorder.peak = peak
         self._stack.enter_context(self._background)
         self._stack.enter_context(self._watch)
         return self
@@ -124,7 +137,10 @@ class Session:
     def evaluating(self, loader: Loader) -> Iterator[Batch]:
         """Yield the batches of an evaluation."""
         self._at("evaluating")
-        yield from self._recorder.watch(loader, self._label("val"))
+        for batch in self._recorder.watch(loader, self._label("val")):
+            if self._shown is None:  # the same in every epoch
+                self._shown = batch.images[:_SHOWN].clone()
+            yield batch
         self._at("waiting for the others")
 
     def asked(self) -> str:
@@ -150,10 +166,18 @@ class Session:
             )
         # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
         row = self._recorder.epoch(row, state.rows, self._loader.images, self._total)
+        self._recorder.responses(self._responses(), state.epoch)
         state.rows.append(row)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
         is_best = best(state.rows, self._score) is row
         self._save(partial(checkpoint.save_epoch, is_best=is_best))
+
+    def _responses(self) -> dict[str, BorderResponse]:
+        """Return how the network responds at the border of one batch (Fig. 5); first process."""
+        if not self._process.is_first or self._shown is None:
+            return {}
+        with autocast(self._precision, self._shown.device):
+            return border_response(self._state.model, self._shown)
 
     def save(self) -> None:
         """Save where the run stands, between two steps."""

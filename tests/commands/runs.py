@@ -19,7 +19,7 @@ SETTINGS = [
     *("train.precision=bf16", "train.checkpoint_steps=1", "train.timeout=60"),
 ]
 NAME = "resnet50_partial_seed1"
-_TIMES = ("seconds", "waited", "images_per_second", "data_wait")
+_TIMES = (*("seconds", "waited", "images_per_second", "data_wait", "teraflops", "peak_fraction"),)
 
 
 def launch(root, images, *settings, nproc=2, torchrun=(), **environment):

@@ -130,6 +130,7 @@ def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
     assert list(rows[0]) == [
         *("epoch", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
         *("val_correct1", "val_count", "seconds", "images_per_second", "data_wait"),
+        *("teraflops", "peak_fraction"),
     ]
     assert rows[0]["val_top1"] == 100 * rows[0]["val_correct1"] / 17
     assert rows[0]["val_top5"] == 100.0  # three classes

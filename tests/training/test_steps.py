@@ -12,6 +12,7 @@ from torch import nn
 from data.interface import Batch
 from foundation.files import FileError
 from tasks import classification
+from training import rendezvous
 from training.background import Background
 from training.distributed import Process, StopRequested
 from training.epoch import evaluate, train_step
@@ -144,3 +145,26 @@ def test_what_is_saved_is_a_copy():
     assert torch.equal(copy["a"][0], torch.ones(3))
     assert torch.equal(copy["a"][1]["b"], torch.ones(3))
     assert copy["c"] == (1, "x")
+
+
+def test_processes_meet_those_of_their_own_start():
+    """In one store, whatever an earlier start has left there."""
+    store = torch.distributed.HashStore()
+    for start in range(3):
+        names = {}
+
+        def meet(rank, names=names):
+            part = rendezvous.fresh(store, rank, 3)
+            part.set(f"rank {rank}", f"{rank}")
+            names[rank] = part
+
+        threads = [threading.Thread(target=meet, args=(rank,)) for rank in (2, 0, 1)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.1 * start)
+        for thread in threads:
+            thread.join(10)
+        for part in names.values():
+            assert [part.get(f"rank {rank}") for rank in range(3)] == [b"0", b"1", b"2"]
+        assert not names[0].check(["left over"])
+        names[0].set("left over", "")
