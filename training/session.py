@@ -83,12 +83,12 @@ class Session:
         self._stack.enter_context(self._requests)
         self._stack.callback(self._recorder.close)
         self._recorder.open(self._state.epoch, self._state.epoch * self._steps + self._state.step)
-        if self._process.is_first:
-            # One process's speed while the others wait, times their number.
-            peak = measured_peak(self._precision, self._process.device) * self._process.world
-            image = (3, self._image_size, self._image_size)
-            self._recorder.flops = count_flops(self._state.model, image).step
-            self._recorder.peak = peak
+        image = (3, self._image_size, self._image_size)
+        self._recorder.flops = count_flops(self._state.model, image).step
+        # One process's speed while the others wait, times their number.
+        process = self._process
+        peak = on_first(process, lambda: measured_peak(self._precision, process.device))
+        self._recorder.peak = peak * process.world
         self._stack.enter_context(self._background)
         self._stack.enter_context(self._watch)
         return self
@@ -168,7 +168,7 @@ class Session:
         row = self._recorder.epoch(row, state.rows, self._loader.images, self._total)
         self._recorder.responses(self._responses(), state.epoch)
         state.rows.append(row)
-        state.epoch, state.step, state.sums = state.epoch + 1, 0, Sums()
+        state.epoch, state.step, state.sums, self._total = state.epoch + 1, 0, Sums(), Sums()
         is_best = best(state.rows, self._score) is row
         self._save(partial(checkpoint.save_epoch, is_best=is_best))
 
