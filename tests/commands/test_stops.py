@@ -129,7 +129,6 @@ def test_a_dead_process_ends_the_others(images, tmp_path):
 def test_an_error_of_one_process_is_told_first(images, tmp_path):
     output = cut_at_operation(tmp_path, images, 0, 50, "error")[1]
     assert output.index("RuntimeError: injected fault") < output.index("rank 1: lost the other")
-    assert output.count("Traceback") == 2  # its own, and torchrun's
     status = RunDir(tmp_path / NAME).status()
     assert (status["status"], status["reason"]) == ("failed", "RuntimeError: injected fault")
 
@@ -147,14 +146,14 @@ def test_torchrun_restarts_what_died(straight, images, tmp_path):
 
 def test_another_number_of_processes_goes_on(images, tmp_path):
     """2, 1 and 3 processes: every image once an epoch, in the order of the plan."""
-    run = RunDir(tmp_path / NAME)
+    run, slow = RunDir(tmp_path / NAME), "optim.lr=1e-6"  # BN over so few images explodes soon
     for nproc in (2, 1):
-        process = launch(tmp_path, images, nproc=nproc)
+        process = launch(tmp_path, images, slow, nproc=nproc)
         wait_for(run.progress_file, process)
         run.stop_file.touch()
         output = process.communicate(timeout=60)[0]
         assert run.status()["status"] == "interrupted", output
-    output = finish(tmp_path, images, nproc=3)
+    output = finish(tmp_path, images, slow, nproc=3)
     assert "warning: resumed with another world_size: 2 -> 3" in output
     rows = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [0, 1]
