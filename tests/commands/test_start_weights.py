@@ -180,7 +180,8 @@ def test_a_checkpoint_that_goes_while_the_command_starts(begin, start, monkeypat
 
     monkeypatch.setattr(RunDir, "open_for", after_someone_deleted_the_run)
     code, _, err, _ = begin("runs", f"model.weights={start}", "train.epochs=2")
-    assert (code, err) == (
+    message = f"error: {run}: its checkpoint has just gone; give the command again\n"
+    assert (code, err) == (2, message)
         2,
         f"error: {run}: its checkpoint has just gone; give the command again\n",
     )
