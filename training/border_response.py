@@ -1,8 +1,8 @@
 """How strongly features respond at the border, against the interior (Section 4.1, Fig. 5).
 
-Untrained networks do not have a ratio of 1. Random weights over t of T taps sum to something of
-size sqrt(t / T): zero padding starts below 1, about 0.8 a layer, and partial padding, which
-multiplies by T / t, above 1. What the paper shows is where training takes it.
+The ratio of an untrained network is not 1. Random weights over t of T taps add up to about
+sqrt(t / T) of their sum inside: zero padding starts below 1, and partial padding, which multiplies
+by T / t, above it.
 """
 
 from collections.abc import Callable, Iterator

@@ -74,8 +74,7 @@ def _convolution_backward(
 ) -> int:
     """Return the operations of a convolution's gradients: each takes as many as its forward pass.
 
-    torch's own formula (2.11, 2.15) takes a grouped convolution's weights for dense ones: `groups`
-    times too many for their gradient.
+    torch's own formula (2.11, 2.15) gives the weights' gradient `groups` times as many.
 
     Args:
         of_output, input, weight: shapes.
