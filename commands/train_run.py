@@ -56,7 +56,7 @@ def _train(config: Config, process: Process) -> None:
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
-    run = RunDir(Path(config.run.root) / config.run.name)
+    run = RunDir(Path(config.run.root).expanduser() / config.run.name)
     weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
     state = new_state(
@@ -161,7 +161,7 @@ def _announce(
     for warning in warnings + differences:
         print(f"warning: {warning}", file=sys.stderr)
     curves = shlex.join(["tensorboard", "--logdir", config.run.root])
-    verb = f"resumed {_place(state)} from {source} (restart {times})" if times else "started"
+    verb = f"resumed {_place(state)} from {source} (restart {times})" if source else "started"
     print(
         f"{run.path}: {verb}: {config.model.arch}, {config.model.padding} padding, "
         f"seed {config.seed}, {process.world} x {process.device.type}, {config.train.precision}\n"

@@ -31,7 +31,7 @@ class PlannedRun:
     @property
     def directory(self) -> RunDir:
         """The run directory, which need not exist yet."""
-        return RunDir(Path(self.config.run.root) / self.config.run.name)
+        return RunDir(Path(self.config.run.root).expanduser() / self.config.run.name)
 
     def command(self, processes: int) -> list[str]:
         """Return the command line that does the run on this machine."""

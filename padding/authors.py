@@ -19,8 +19,13 @@ def authors_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
     Args:
         checkpoint: what the file holds, or its "state_dict".
+
+    Raises:
+        PaddingError: it holds no table of weights.
     """
-    weights = checkpoint.get("state_dict", checkpoint)
+    weights = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
+        raise PaddingError("a checkpoint is a table of names and weights, or has one: state_dict")
     return {re.sub(r"^(features\.)?module\.", r"\1", key): value for key, value in weights.items()}
 
 

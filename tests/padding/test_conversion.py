@@ -10,7 +10,13 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, weight_norm
 
-from padding import SCHEMES, PartialConv2d, convert_padding, load_authors_checkpoint
+from padding import (
+    SCHEMES,
+    PaddingError,
+    PartialConv2d,
+    convert_padding,
+    load_authors_checkpoint,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::padding.PaddingWarning")
 
@@ -181,3 +187,10 @@ def test_authors_checkpoints(arch, tmp_path):
     other = nn.Sequential(nn.Linear(1, 1))
     with pytest.raises(ValueError, match=r"it lacks 0\.weight and 1 more"):
         load_authors_checkpoint(other, tmp_path / "theirs.pth.tar")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {1: torch.ones(1)}, {"state_dict": 3}])
+def test_what_is_no_table_of_weights(tmp_path, content):
+    torch.save(content, tmp_path / "file.pth")
+    with pytest.raises(PaddingError, match="a checkpoint is a table of names and weights"):
+        load_authors_checkpoint(nn.Conv2d(1, 1, 1), tmp_path / "file.pth")
