@@ -1,8 +1,10 @@
 """One body for one or many processes: the only reader of torchrun's environment variables."""
 
+import gc
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,10 +84,12 @@ def command() -> Iterator[Process]:
         # One that only this process met would otherwise never be seen.
         if process.local_rank == 0 or not shared:
             print(f"error: {error}", file=sys.stderr, flush=True)
+        _let_go(error)
         if shared:
             _leave()
         sys.exit(2)
-    except StopRequested:
+    except StopRequested as error:
+        _let_go(error)
         _leave()
         sys.exit(1)
     except KeyboardInterrupt:
@@ -105,6 +109,18 @@ def command() -> Iterator[Process]:
 def _is_lost(error: Exception) -> bool:
     """Return whether an error is that of a collective whose other processes are gone."""
     return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
+
+
+def _let_go(error: BaseException) -> None:
+    """Forget what an error's frames hold, a loader above all, whose workers then end at once.
+
+    The interpreter's end would terminate them, which they obey late (torchvision_loader.py).
+    """
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain = chain.__context__
+    gc.collect()
 
 
 def _leave() -> None:

@@ -34,7 +34,7 @@ def cut_after(root, images, seconds, victim):
 
 
 @pytest.mark.parametrize(
-    ("rank", "operation", "victim"), [(0, 40, "rank"), (0, 60, "launcher"), (0, 75, "all")]
+    ("rank", "operation", "victim"), [(0, 40, "rank"), (0, 60, "launcher"), (0, 66, "all")]
 )
 def test_killed_at_a_file_operation(straight, images, tmp_path, rank, operation, victim):
     assert cut_at_operation(tmp_path, images, rank, operation, victim)[0]

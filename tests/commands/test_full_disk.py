@@ -9,11 +9,11 @@ import pytest
 from tests.commands.runs import CONFIG, NAME, SETTINGS, assert_same_run, finish
 from tests.conftest import ROOT
 
-# In a mount namespace of its own: a real file system of 4 GB, which $2 leaves without any room as
+# In a mount namespace of its own: a real file system of 1 GB, which $2 leaves without any room as
 # soon as it is there. Then there is room again, and the same command goes on.
 SCRIPT = """
     root=$1 file=$2; shift 2
-    mount -t tmpfs -o size=4g tmpfs $root
+    mount -t tmpfs -o size=1g tmpfs $root
     "$@" &
     while [ ! -e $root/$file ]; do
         kill -0 $! || exit 3
@@ -63,7 +63,7 @@ def test_full_in_the_middle(alone, images, tmp_path, file, interval):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     [told] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert told.startswith(f"error: {disk / NAME}/")
     assert "No space left on device" in told

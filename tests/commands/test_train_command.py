@@ -124,7 +124,7 @@ def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
     run = tmp_path / "runs" / "resnet50_zero_seed1"
     assert code == 0, err
     assert "epoch   2/2  lr 0.001" in out
-    assert "images/s  waiting for data" in out
+    assert re.search(r"images/s \(.* TFLOP/s, \d+% of the peak\)  waiting for data", out)
     assert "ETA" in out
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert list(rows[0]) == [
