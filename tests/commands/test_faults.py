@@ -39,7 +39,8 @@ def cut_after(root, images, seconds, victim):
 def test_killed_at_a_file_operation(straight, images, tmp_path, rank, operation, victim):
     assert cut_at_operation(tmp_path, images, rank, operation, victim)[0]
     output = finish(tmp_path, images)
-    assert f"{tmp_path / NAME}: resumed after epoch" in output
+    if victim != "launcher":  # whose end the others notice within half a second, as they go on
+        assert f"{tmp_path / NAME}: resumed after epoch" in output
     assert_same_run(tmp_path / NAME, straight)
 
 
