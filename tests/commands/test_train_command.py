@@ -15,15 +15,16 @@ import torch
 
 import train
 import training.fit
+from models import build_model
 from records.run_dir import RunDir
 from tests.conftest import ROOT, TINY, rows_without_times, write_images
 
 RESNET = "configs/resnet50.yaml"
 
-# The training loss of TINY on two processes, the same on torch 2.11 and 2.15 on a CPU: where one
-# of these numbers changes, the method has changed. (Nine steps are too few for BN's running
-# statistics, so the validation loss says nothing here.)
-PINNED = [1.40088, 1.28311, 1.35627]
+# The training loss of TINY on two processes from `gentle` weights, the same on torch 2.11 and 2.15
+# and on any CPU: where one of these numbers changes, the method has changed. (Nine steps are too
+# few for BN's running statistics, so the validation loss says nothing here.)
+PINNED = [1.09155, 1.12705, 1.13089]
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +78,29 @@ def wait_for(file, process):
         time.sleep(0.02)
 
 
+@pytest.fixture
+def gentle(tmp_path):
+    """Weights whose residual blocks begin as identities, as by torchvision's zero_init_residual.
+
+    Others amplify rounding, which is another one on each kind of CPU, a thousandfold in one pass
+    through BN over six images a layer, and in the gradients once more.
+    """
+    torch.manual_seed(1)
+    model = build_model("resnet50", "partial", 3)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bn3.weight"):
+            torch.nn.init.zeros_(parameter)
+    torch.save(model.state_dict(), tmp_path / "gentle.pt")
+    return tmp_path / "gentle.pt"
+
+
 @pytest.mark.parametrize("backend", ["torchvision", "dali"])
-def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, command, backend):
+def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(
+    images, gentle, tmp_path, command, backend
+):
     common = [*TINY, f"data.root={images}", "train.epochs=3", "optim.milestones=[2]"]
     common += [f"data.backend={backend}"]
-    common += ["model.padding=partial", "recipe.bn_batch_size=6"]
+    common += ["model.padding=partial", f"model.weights={gentle}", "recipe.bn_batch_size=6"]
 
     def arguments(place):
         return [*common, f"run.root={tmp_path / place}"]
@@ -92,10 +111,8 @@ def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(images, tmp_path, 
     [warning] = re.findall("warning: (.*)", done.stderr)  # nothing but that its epochs are short
     assert warning.startswith("an epoch has only 3 steps of 12 images, and BN's running statistics")
     rows = rows_without_times(straight)
-    if (
-        backend == "torchvision"
-    ):  # DALI's pixels are a rounding away, which 32-px training amplifies
-        assert [row["train_loss"] for row in rows] == pytest.approx(PINNED, rel=2e-3)
+    tolerance = {"torchvision": 1e-4, "dali": 2e-2}[backend]  # DALI's pixels are a rounding away
+    assert [row["train_loss"] for row in rows] == pytest.approx(PINNED, rel=tolerance)
     assert [row["lr"] for row in rows] == pytest.approx([1e-3, 1e-3, 1e-4])
     assert all(row["val_count"] == 17 for row in rows)
 
