@@ -15,11 +15,13 @@ TEST_WORKERS ?= 2
 
 env: .venv/.complete
 
+# Bytecode once for all: under PYTHONDONTWRITEBYTECODE, as in many containers, each process would
+# compile torch anew, which takes longer than importing it.
 .venv/.complete: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
-	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --compile-bytecode requirements.lock
 	@touch $@
 
 demo: env
