@@ -10,15 +10,13 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-import torch
 from nvidia.dali import fn, types
 from nvidia.dali.pipeline import Pipeline
-from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
 from tqdm import tqdm
 
 from benchmarks import sample
+from benchmarks.loops import image_folder
 from data.interface import MEAN, STD
 from foundation.errors import run_command
 from results.render import Table, render
@@ -40,7 +38,7 @@ def main() -> None:
         loaders = {
             "backend dali": sample.loaders(root, "dali", arguments).train,
             "backend torchvision": sample.loaders(root, "torchvision", arguments).train,
-            _FOLDER: _image_folder(root, *size),
+            _FOLDER: image_folder(root, *size),
             _BARE: _Bare(root, *size, decode_only=False),
             _DECODE: _Bare(root, *size, decode_only=True),
         }
@@ -60,23 +58,6 @@ def _measure(loaders: dict[str, Iterable], images: int, rounds: int) -> dict[str
             if round_ >= 0:  # the first warms caches, workers and pipelines
                 speeds[name].append(images / (time.perf_counter() - start))
     return speeds
-
-
-def _image_folder(root: Path, batch: int, workers: int) -> DataLoader:
-    """Return what pytorch/examples builds: the same transforms, in worker processes."""
-    transform = v2.Compose(
-        [
-            v2.RandomResizedCrop(224, antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
-        ]
-    )
-    folder = ImageFolder(root / "train", transform)
-    return DataLoader(
-        folder, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
-    )
 
 
 class _Bare:

@@ -88,11 +88,22 @@ def _wait(device: str) -> None:
 def compare(
     calls: dict[str, Callable[[], Any]], rounds: int, device: str, label: str
 ) -> dict[str, dict[str, float]]:
-    """Time every call once a round, in random order.
+    """Time every call once a round.
 
     Returns:
         {name: {"ms": median, "relative": median of the rounds' ratios to 'zero'}}.
     """
+    times = interleaved(calls, rounds, device, label)
+    return {
+        name: {"ms": median(values), "relative": ratio(values, times["zero"])}
+        for name, values in times.items()
+    }
+
+
+def interleaved(
+    calls: dict[str, Callable[[], Any]], rounds: int, device: str, label: str
+) -> dict[str, list[float]]:
+    """Return every call's milliseconds in each round; their order in a round is random."""
     for call in calls.values():  # warm: compilation, libraries' own choices
         call()
         call()
@@ -101,13 +112,12 @@ def compare(
     for _ in tqdm(range(rounds), desc=label, unit="round", leave=False):
         for name in order.sample(list(calls), len(calls)):
             times[name].append(milliseconds(calls[name], device))
-    return {
-        name: {
-            "ms": median(values),
-            "relative": median(t / z for t, z in zip(values, times["zero"], strict=True)),
-        }
-        for name, values in times.items()
-    }
+    return times
+
+
+def ratio(values: list[float], others: list[float]) -> float:
+    """Return the median of the rounds' ratios."""
+    return median(value / other for value, other in zip(values, others, strict=True))
 
 
 def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any]]) -> Path:
@@ -116,24 +126,30 @@ def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any
     layout = "channels_last" if arguments.channels_last else "contiguous"
     size = f"{arguments.image_size} x {arguments.image_size}"
     setting = f"{arguments.batch} x {size} px, {mode}, {arguments.precision}, {layout}"
-    # How glibc's allocator is set moves times on a CPU by more than what is measured here.
-    allocator = [f"{k}={v} " for k, v in sorted(os.environ.items()) if k.startswith("MALLOC_")]
-    words = " ".join(sys.orig_argv[1:])
-    content = {
-        "benchmark": benchmark,
-        "setting": setting,
-        "measured_by": f"{''.join(allocator)}python {words}",
-        "as_the_paper": setting == "1 x 224 x 224 px, eager, fp32, contiguous",
-        "rounds": arguments.rounds,
-        **machine(arguments.device == "cuda"),
-        "rows": rows,
-    }
     parts = [benchmark.replace(" ", "_"), arguments.device, f"batch{arguments.batch}", mode]
     parts += [arguments.precision] * (arguments.precision != "fp32")
     parts += ["channels_last"] * arguments.channels_last
     parts += [f"{arguments.image_size}px"] * (arguments.image_size != 224)
     parts += arguments.arch if set(arguments.arch) != set(ARCHITECTURES) else []
+    paper = setting == "1 x 224 x 224 px, eager, fp32, contiguous"
+    facts = {"benchmark": benchmark, "setting": setting, "as_the_paper": paper}
+    return write(arguments, "_".join(parts), facts, rows)
+
+
+def write(
+    arguments: argparse.Namespace, name: str, facts: dict[str, Any], rows: list[dict[str, Any]]
+) -> Path:
+    """Write rows with their facts, command, device and versions; return the file."""
+    # How glibc's allocator is set moves times on a CPU by more than what is measured here.
+    allocator = [f"{k}={v} " for k, v in sorted(os.environ.items()) if k.startswith("MALLOC_")]
+    content = {
+        **facts,
+        "measured_by": f"{''.join(allocator)}python {' '.join(sys.orig_argv[1:])}",
+        "rounds": arguments.rounds,
+        **machine(arguments.device == "cuda"),
+        "rows": rows,
+    }
     arguments.out.mkdir(parents=True, exist_ok=True)
-    file = arguments.out / ("_".join(parts) + ".json")
+    file = arguments.out / f"{name}.json"
     write_json(file, content)
     return file

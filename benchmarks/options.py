@@ -1,4 +1,4 @@
-"""The options that the benchmarks of padding share."""
+"""The options that the benchmarks share."""
 
 import argparse
 import os
@@ -24,11 +24,40 @@ def parse(description: str, batch: int, rounds: int) -> argparse.Namespace:
     Raises:
         UserError: no such device here, or images too small for a network and padding.
     """
-    arguments = _options(description, batch, rounds).parse_args()
+    options = training(description, batch, rounds)
+    options.add_argument("--padding", nargs="+", choices=PADDINGS, default=list(PADDINGS))
+    options.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    options.add_argument("--channels-last", action="store_true")
+    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: AMP")
+    return checked(options.parse_args())
+
+
+def training(description: str, batch: int, rounds: int) -> argparse.ArgumentParser:
+    """Return the options of whatever runs the networks."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    options.add_argument("--arch", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
+    options.add_argument("--batch", type=count, default=batch, help="images")
+    options.add_argument("--image-size", type=count, default=224, help="pixels")
+    options.add_argument("--rounds", type=count, default=rounds, help="each way once a round")
+    options.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu"
+    )
+    options.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder")
+    return options
+
+
+def checked(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the options if this machine can do what they say, with memory set to stay.
+
+    Raises:
+        UserError: no such device here, or images too small for a network and padding.
+    """
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
     for arch in arguments.arch:
-        for padding in set(arguments.padding) & set(SCHEMES):
+        for padding in {"zero", *getattr(arguments, "padding", ())} & set(SCHEMES):
             try:
                 check_image_size(arch, padding, arguments.image_size)
             except ImageSizeError as error:
@@ -37,26 +66,8 @@ def parse(description: str, batch: int, rounds: int) -> argparse.Namespace:
     return arguments
 
 
-def _options(description: str, batch: int, rounds: int) -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    options.add_argument("--arch", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
-    options.add_argument("--padding", nargs="+", choices=PADDINGS, default=list(PADDINGS))
-    options.add_argument("--batch", type=_count, default=batch, help="images")
-    options.add_argument("--image-size", type=_count, default=224, help="pixels")
-    options.add_argument("--rounds", type=_count, default=rounds, help="each padding once a round")
-    options.add_argument("--compile", action="store_true", help="torch.compile the networks")
-    options.add_argument("--channels-last", action="store_true")
-    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="bf16: AMP")
-    options.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu"
-    )
-    options.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder")
-    return options
-
-
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Return an option's whole number above 0."""
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
     return int(text)

@@ -44,12 +44,13 @@ def loaders(root: Path, backend: str, arguments: argparse.Namespace) -> Loaders:
 
 
 @contextmanager
-def data_set(images: Path, repeat: int = 1) -> Iterator[Path]:
+def data_set(images: Path, repeat: int = 1, at_least: int = 0) -> Iterator[Path]:
     """Give a folder with train/ and val/; loose images become one class that is in both.
 
     Args:
         images: data set, or folder or tar of images.
         repeat: how often each loose image is there.
+        at_least: so many images are there in all, if need be by more repetition.
 
     Raises:
         UserError: there are no images.
@@ -66,6 +67,7 @@ def data_set(images: Path, repeat: int = 1) -> Iterator[Path]:
         files = [f for f in loose.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png")]
         if not files:
             raise UserError(f"{images}: holds no JPEG or PNG images")
+        repeat = max(repeat, -(-at_least // len(files)))
         for split in SPLITS:
             (Path(folder) / split / "all").mkdir(parents=True)
             for number, file in enumerate(sorted(files) * repeat):

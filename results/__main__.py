@@ -11,7 +11,7 @@ from results.collect import collect, has_runs
 from results.render import SUFFIXES, render
 from results.tables.accuracy import accuracy_table
 from results.tables.cross import cross_table
-from results.tables.speed import speed_tables
+from results.tables.measured import measured_tables
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _tables(arguments: argparse.Namespace) -> None:
-    made = speed_tables(arguments.benchmarks or arguments.runs / "benchmarks")
+    made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks")
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
         runs, seeds = collect(arguments.runs), arguments.seeds
         made += [

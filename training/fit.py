@@ -1,10 +1,10 @@
 """The loop of a run: train, evaluate, record, save."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from configs.schema import Config
-from data.interface import Loader
+from data.interface import Batch, Loader
 from records.run_dir import RunDir
 from tasks.interface import Task
 from training.distributed import Process, StopRequested, data_parallel, share_buffers
@@ -38,7 +38,7 @@ def fit(
         StopRequested: somebody asked for it; the state is saved as it was after a step.
     """
     train_loader, val_loader = loaders
-    precision, accumulate = config.train.precision, config.train.accumulate
+    precision = config.train.precision
     network = prepare(state.model, config.train.channels_last, config.train.compile)
     network = data_parallel(network, process)
 
@@ -46,16 +46,8 @@ def fit(
         try:
             while state.epoch < config.train.epochs:
                 network.train()
-                # Everything that varies with the step is a function of its number.
                 for batch in session.batches():
-                    lr = lr_at(state.epoch, config.optim)
-                    for group in state.optimizer.param_groups:
-                        group["lr"] = lr
-                    seed_step(config.seed, state.epoch, state.step, process.rank)
-                    computed = train_step(
-                        network, batch, task, state, precision, process.world, accumulate
-                    )
-                    session.stepped(lr, batch, computed)
+                    session.stepped(*step(config, task, state, network, batch, process))
                 row = {"epoch": state.epoch, "lr": lr_at(state.epoch, config.optim)}
                 row |= session.trained()
 
@@ -70,6 +62,29 @@ def fit(
             session.settle()
             raise
         session.settle()
+
+
+def step(
+    config: Config,
+    task: Task,
+    state: TrainState,
+    network: nn.Module,
+    batch: Batch,
+    process: Process,
+) -> tuple[float, Batch, tuple[Tensor, Tensor, Tensor]]:
+    """Take the step that `state` is at, of `batch`; return what Session.stepped counts.
+
+    Everything that varies with the step is a function of its number.
+    """
+    lr = lr_at(state.epoch, config.optim)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    seed_step(config.seed, state.epoch, state.step, process.rank)
+    train = config.train
+    computed = train_step(
+        network, batch, task, state, train.precision, process.world, train.accumulate
+    )
+    return lr, batch, computed
 
 
 def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:

@@ -10,17 +10,12 @@ from results import printed
 from results.render import Table
 
 
-def speed_tables(folder: Path) -> list[Table]:
-    """Return one table for every file in `folder`, none where there is no such folder.
+def speed_table(file: Path) -> Table:
+    """Return the table of one file.
 
     Raises:
-        RunError: a file is not a benchmark's.
+        RunError: it is not a benchmark's.
     """
-    return [speed_table(file) for file in sorted(folder.glob("*.json"))]
-
-
-def speed_table(file: Path) -> Table:
-    """Return the table of one file (RunError as above)."""
     measured = read_json(file)
     try:
         rows, notes = _rows(measured), _notes(measured)
@@ -84,9 +79,14 @@ def _percent(ratio: float) -> str:
 
 
 def _notes(measured: dict[str, Any]) -> tuple[str, ...]:
+    device, command = device_notes(measured)
+    return f"{device}; relative: median of the rounds' ratios to zero padding.", command
+
+
+def device_notes(measured: dict[str, Any]) -> tuple[str, str]:
+    """Return on what, how often and by what command a benchmark's file was measured."""
     versions = ", ".join(f"{k} {v}" for k, v in measured["versions"].items() if v)
     return (
-        f"{measured['devices']}; {versions}; {measured['rounds']} interleaved rounds, medians; "
-        f"relative: median of the rounds' ratios to zero padding.",
+        f"{measured['devices']}; {versions}; {measured['rounds']} interleaved rounds, medians",
         f"Measured by: {measured['measured_by']} ({measured['started'][:10]}).",
     )

@@ -41,7 +41,7 @@ def alone(images, tmp_path_factory):
     [
         (f"{NAME}/progress.json", 1),  # before the first checkpoint
         (f"{NAME}/checkpoints/last.pt", 1),
-        (f"{NAME}/checkpoints/previous.pt", 1),
+        pytest.param(f"{NAME}/checkpoints/previous.pt", 1, marks=pytest.mark.slow),
         (f"{NAME}/checkpoints/epoch_000.pt", 0),
     ],
     ids=["progress", "last", "previous", "epoch"],

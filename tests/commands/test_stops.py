@@ -40,7 +40,7 @@ def by_file(root, process):
 @pytest.mark.parametrize(
     ("ask", "reason"),
     [
-        (by_torchrun(signal.SIGTERM), "SIGTERM"),
+        pytest.param(by_torchrun(signal.SIGTERM), "SIGTERM", marks=pytest.mark.slow),
         (by_torchrun(signal.SIGINT), "SIGINT"),
         (to_one_rank, "SIGUSR1"),
         (by_file, "the file stop"),
@@ -128,7 +128,9 @@ def test_a_dead_process_ends_the_others(images, tmp_path):
 
 def test_an_error_of_one_process_is_told_first(images, tmp_path):
     output = cut_at_operation(tmp_path, images, 0, 50, "error")[1]
-    assert output.index("RuntimeError: injected fault") < output.index("rank 1: lost the other")
+    before, told, _ = output.partition("RuntimeError: injected fault")
+    assert told
+    assert "lost the other" not in before  # which rank 1 says if torchrun lets it live so long
     status = RunDir(tmp_path / NAME).status()
     assert (status["status"], status["reason"]) == ("failed", "RuntimeError: injected fault")
 

@@ -205,17 +205,6 @@ def test_terminated_run_says_interrupted_and_is_not_touched_by_mistakes(
     assert log.read_bytes() == lines
 
 
-def test_torchrun_told_to_stop_interrupts_the_run(tiny, tmp_path):
-    """It signals the whole process group, loader workers included."""
-    run = tmp_path / "runs" / "resnet50_zero_seed1"
-    process = start(*tiny, "train.epochs=40", "data.workers=1", nproc=2)
-    wait_for(run / "checkpoints" / "last.pt", process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-    status = RunDir(run).status()
-    assert (status["status"], status["reason"]) == ("interrupted", "SIGTERM")
-
-
 def test_a_diverged_run_says_so(tiny, tmp_path, main_of):
     code, _, err = main_of(train.main, RESNET, *tiny, "optim.lr=1e30", "train.precision=bf16")
     assert code == 2
@@ -251,7 +240,9 @@ def test_a_validation_loss_that_is_no_number_stops_the_run(tiny, tmp_path, main_
     assert not list(run.checkpoints.iterdir())
 
 
-@pytest.mark.parametrize("option", ["fp16", "bf16", "train.deterministic=true"])
+@pytest.mark.parametrize(
+    "option", [pytest.param("fp16", marks=pytest.mark.slow), "bf16", "train.deterministic=true"]
+)
 def test_arithmetic_options(tiny, main_of, option, request):
     request.addfinalizer(lambda: torch.use_deterministic_algorithms(False))
     option = option if "=" in option else f"train.precision={option}"

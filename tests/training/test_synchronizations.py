@@ -1,0 +1,57 @@
+"""What a step asks of its device, counted: nothing waits for it, nothing is double precision."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks.trainer import settings, trainer
+
+_READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default}
+_STEPS = 40  # of an epoch, with a look at every second one
+
+
+class Counts(TorchDispatchMode):
+    """Counts what would make a processor wait for a GPU, and operations in double precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits, self.doubles = [], []
+
+    def __torch_dispatch__(self, function, _, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        if function in _READS:
+            self.waits.append(f"{function}")
+        tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        if any(tensor.dtype == torch.float64 for tensor in tensors):
+            self.doubles.append(f"{function}")
+        return result
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_between_two_looks(precision):
+    config = settings("resnet50", 4, 32, precision, 4 * _STEPS, "model.num_classes=3")
+    with trainer(config, torch.device("cpu"), steps=1) as turn:
+        turn()
+        turn()
+        with Counts() as unlooked:  # the second step ended with a look, the third does not
+            turn()
+        with Counts() as looked:
+            turn()
+    assert not unlooked.waits
+    assert not unlooked.doubles + looked.doubles
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_between_two_looks_on_a_gpu(precision):
+    config = settings("resnet50", 4, 32, precision, 4 * _STEPS, "model.num_classes=3")
+    with trainer(config, torch.device("cuda"), steps=1) as turn:
+        turn()
+        turn()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            turn()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
