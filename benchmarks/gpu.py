@@ -33,11 +33,15 @@ def main() -> None:
     parser = options.training(__doc__.split("\n")[0], batch=64, rounds=20)
     parser.set_defaults(arch=list(_NETWORKS))
     parser.add_argument("--seconds", type=options.count, default=_SECONDS, help="for all parts")
+    parser.add_argument("--eager", action="store_true", help="leave out what is compiled")
     arguments = options.checked(parser.parse_args())
     end = time.monotonic() + arguments.seconds
     rows: list[dict[str, Any]] = []
     facts = {"benchmark": "What only a GPU can show", "setting": f"at most {arguments.seconds} s"}
-    for name, line in tqdm(_parts(arguments).items(), "parts", unit="part"):
+    parts = _parts(arguments)
+    if arguments.eager:
+        parts = {name: line for name, line in parts.items() if "--compile" not in line}
+    for name, line in tqdm(parts.items(), "parts", unit="part"):
         began = time.monotonic()
         outcome = _run(line, max(0.0, end - began), arguments.out / f"gpu_{len(rows):02}.log")
         rows.append(
