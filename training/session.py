@@ -1,6 +1,5 @@
 """One command's part of a run: what happens between two steps, and between two epochs."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -10,17 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from configs.schema import Config
-from data.interface import FILLER_INDEX, Batch, Loader
+from data.interface import Batch, Loader
 from records.run_dir import RunDir
 from records.score import SCORES, Row
 from records.summary import best
 from tasks.interface import Task
-from training import checkpoint
+from training import checkpoint, divergence
 from training.background import Background
 from training.border_response import BorderResponse, border_response
 from training.distributed import (
     Process,
-    SharedError,
     StopRequested,
     agree,
     gather,
@@ -39,14 +37,6 @@ from training.watch import Watch
 _LOG_STEPS = 50  # at most, between two looks at what the device has computed
 _SHOWN = 32  # images of which the border's response is measured
 _LOOKS = 20  # at least, in an epoch that has so many steps
-
-
-class Diverged(SharedError):
-    """A loss is no finite number; `facts` say where, for status.json."""
-
-    def __init__(self, message: str, **facts: Any):
-        super().__init__(message)
-        self.facts = facts
 
 
 class Session:
@@ -155,15 +145,9 @@ class Session:
             Diverged: its validation loss is not finite; it is not recorded.
         """
         state = self._state
-        loss, lr = row["val_loss"], row["lr"]
-        if not math.isfinite(loss):
-            place = f"epoch {state.epoch + 1}/{self._epochs}"
-            raise Diverged(
-                f"the validation loss is {loss} in {place} at lr {lr:g}; lower optim.lr",
-                epoch=state.epoch,
-                step=state.step,
-                lr=lr,
-            )
+        divergence.require_finite_evaluation(
+            row["val_loss"], row["lr"], state.epoch, self._epochs, state.step
+        )
         # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
         row = self._recorder.epoch(row, state.rows, self._loader.images, self._total)
         self._recorder.responses(self._responses(), state.epoch)
@@ -209,8 +193,8 @@ class Session:
         state.sums.seconds += seconds
         state.sums.waited += waited
         agree(self._background.check)
-        everyone = gather((bad and self._facts(*bad), state.sums))
-        self._require_finite([facts for facts, _ in everyone if facts])
+        everyone = gather((bad and self._found(*bad), state.sums))
+        divergence.require_finite_steps([facts for facts, _ in everyone if facts], self._epochs)
         self._total = added([sums for _, sums in everyone])
         if results:
             images = min(state.step * self._batch, self._loader.images)
@@ -218,29 +202,9 @@ class Session:
             lr = results[-1].lr
             self._recorder.step(state.epoch, state.step, images, lr, row, self._total)
 
-    def _facts(self, result: StepResult, loss: float) -> dict[str, Any]:
-        index = [place for place in result.index.tolist() if place != FILLER_INDEX]
-        return {
-            "epoch": self._state.epoch,
-            "step": result.step,
-            "lr": result.lr,
-            "loss": str(loss),
-            "loss_scale": self._state.scaler.get_scale(),
-            "samples": [self._loader.name(place) for place in index],
-        }
-
-    def _require_finite(self, bad: list[dict[str, Any]]) -> None:
-        if not bad:
-            return
-        first = min(bad, key=lambda facts: facts["step"])
-        together = [facts for facts in bad if facts["step"] == first["step"]]
-        first["samples"] = [name for facts in together for name in facts["samples"]]
-        raise Diverged(
-            f"the loss is {first['loss']} in epoch {first['epoch'] + 1}/{self._epochs}, step "
-            f"{first['step']}, at lr {first['lr']:g}; lower optim.lr, or look at the step's images "
-            f"(status.json names them)",
-            **first,
-        )
+    def _found(self, result: StepResult, loss: float) -> dict[str, Any]:
+        scale = self._state.scaler.get_scale()
+        return divergence.found(result, loss, self._state.epoch, scale, self._loader.name)
 
     def _label(self, what: str) -> str:
         return f"epoch {self._state.epoch + 1}/{self._epochs} {what}"
