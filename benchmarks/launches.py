@@ -74,7 +74,7 @@ def _train(
             f"data.global_batch_size={arguments.batch}",
             f"data.image_size={arguments.image_size}",
             f"data.eval_resize={arguments.image_size}",
-            *(f"train.precision={arguments.precision}", "optim.lr=1e-30"),
+            *(f"train.precision={arguments.precision}", "optim.lr=1e-6"),
             *(f"run.root={folder}", "run.name=run"),
         ]
         environment = {"OMP_NUM_THREADS": "1" if torchrun else "2"}

@@ -13,7 +13,7 @@ from data.interface import MEAN, STD
 from training.precision import autocast
 
 Batches = Iterator[tuple[Tensor, Tensor]]
-_RECIPE = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4}
+_RECIPE = {"lr": 1e-6, "momentum": 0.9, "weight_decay": 1e-4}
 
 
 def plain(model: nn.Module, batches: Batches, precision: str, steps: int) -> Callable[[], None]:

@@ -17,7 +17,8 @@ from models import build_model
 from records.run_dir import RunDir
 from tasks.build import TASKS
 from training.distributed import Process
-from training.fit import prepare, step
+from training.fit import step
+from training.precision import prepare
 from training.seeding import seed_weights
 from training.session import Session
 from training.state import new_state
@@ -45,8 +46,8 @@ def trainer(config: Config, device: torch.device, steps: int) -> Iterator[Callab
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
     optim = config.optim
-    state = new_state(model.to(device), device, optim.momentum, optim.weight_decay, False)
-    network = prepare(model, train.channels_last, train.compile).train()
+    network = prepare(model.to(device), train.channels_last, train.compile).train()
+    state = new_state(model, device, optim.momentum, optim.weight_decay, False)
     with TemporaryDirectory() as folder:
         run = RunDir(Path(folder) / "run")
         run.open_for(config)
@@ -79,7 +80,7 @@ def settings(
         f"data.eval_resize={image_size}",
         f"data.global_batch_size={batch}",
         f"train.precision={precision}",
-        "optim.lr=1e-30",
+        "optim.lr=1e-6",
     ]
     return load(_CONFIGS / f"{arch}.yaml", [*chosen, *overrides])
 

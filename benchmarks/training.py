@@ -18,8 +18,7 @@ from foundation.errors import run_command
 from models import build_model
 from results.render import render
 from results.tables.measured import measured_table
-from training.fit import prepare
-from training.precision import set_arithmetic
+from training.precision import prepare, set_arithmetic
 
 _PLAIN, _HAND, _OURS = "plain loop", "by hand: fused SGD", "this trainer"
 _STEPS, _STEPS_LOADED = 3, 20  # loaders prepare some batches while others have their turn

@@ -21,8 +21,7 @@ from tasks.build import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first
 from training.epoch import evaluate
-from training.fit import prepare
-from training.precision import set_arithmetic
+from training.precision import prepare, set_arithmetic
 
 
 @dataclass(frozen=True)

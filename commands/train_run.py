@@ -25,7 +25,7 @@ from tasks.build import TASKS
 from training import checkpoint, consensus, distributed, start_weights
 from training.distributed import Process, SharedError, StopRequested, agree, on_first
 from training.fit import fit
-from training.precision import set_arithmetic
+from training.precision import prepare, set_arithmetic
 from training.provenance import check_data, check_weights, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
@@ -59,8 +59,10 @@ def _train(config: Config, process: Process) -> None:
     run = RunDir(Path(config.run.root).expanduser() / config.run.name)
     weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
+    train = config.train
+    prepare(model.to(process.device), train.channels_last, train.compile)
     state = new_state(
-        model.to(process.device),
+        model,
         process.device,
         config.optim.momentum,
         config.optim.weight_decay,

@@ -1,6 +1,5 @@
 """The loop of a run: train, evaluate, record, save."""
 
-import torch
 from torch import Tensor, nn
 
 from configs.schema import Config
@@ -28,7 +27,7 @@ def fit(
     Args:
         config: of the run.
         task: what is learned.
-        state: where it stands.
+        state: where it stands; its model is laid out and compiled (training/precision.py).
         loaders: of the training and of the validation images.
         process: this one.
         run: where it is recorded.
@@ -39,8 +38,8 @@ def fit(
     """
     train_loader, val_loader = loaders
     precision = config.train.precision
-    network = prepare(state.model, config.train.channels_last, config.train.compile)
-    network = data_parallel(network, process)
+    assert state.lies_alike(), "prepare() belongs before new_state()"
+    network = data_parallel(state.model, process)
 
     with Session(config, task, state, train_loader, process, run) as session:
         try:
@@ -85,13 +84,3 @@ def step(
         network, batch, task, state, train.precision, process.world, train.accumulate
     )
     return lr, batch, computed
-
-
-def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:
-    """Lay out and compile `model` in place; its state_dict keys stay as they are."""
-    if channels_last:
-        model.to(memory_format=torch.channels_last)
-    if compile_mode != "off":
-        # Whole model, fixed shapes: one graph each for full and last batches, train and eval.
-        model.compile(mode=compile_mode, dynamic=False)
-    return model

@@ -4,6 +4,7 @@ import os
 from contextlib import AbstractContextManager
 
 import torch
+from torch import nn
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -28,3 +29,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """Return the context for the forward pass."""
     dtype = _AUTOCAST.get(precision)
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:
+    """Lay out and compile `model` in place; its state_dict keys stay as they are.
+
+    Before an optimizer takes its parameters: fused kernels walk through memory, so momentum has to
+    lie there as the weights do.
+    """
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    if compile_mode != "off":
+        # Whole model, fixed shapes: one graph each for full and last batches, train and eval.
+        model.compile(mode=compile_mode, dynamic=False)
+    return model

@@ -34,6 +34,12 @@ class TrainState:
     sums: Sums = field(default_factory=Sums)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
+    def lies_alike(self) -> bool:
+        """Return whether momentum lies in memory as its weights do, as fused kernels need it."""
+        state = self.optimizer.state.items()
+        momenta = [(parameter, kept.get("momentum_buffer")) for parameter, kept in state]
+        return all(p.stride() == m.stride() for p, m in momenta if m is not None)
+
     def own(self) -> dict[str, Any]:
         """Return what differs between the processes: BN's running statistics, and the sums."""
         buffers = {name: buffer.cpu() for name, buffer in self.model.named_buffers()}
@@ -59,6 +65,11 @@ class TrainState:
         """
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        for parameter, kept in self.optimizer.state.items():
+            # Laid out as the parameter, which may no longer be as it was: fused kernels walk
+            # through memory.
+            if (momentum := kept.get("momentum_buffer")) is not None:
+                kept["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
         if saved["scaler"]:
             self.scaler.load_state_dict(saved["scaler"])
         self.epoch, self.step = saved["epochs_done"], saved.get("step", 0)

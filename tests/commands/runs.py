@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -24,10 +26,15 @@ _TIMES = (*("seconds", "waited", "images_per_second", "data_wait", "teraflops", 
 
 def launch(root, images, *settings, nproc=2, torchrun=(), **environment):
     """Start the run below `root`, and return its process."""
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}", *torchrun]
-    line = [sys.executable, *(start if nproc else []), "train.py", CONFIG, *SETTINGS]
+    settings = [*SETTINGS, f"data.root={images}", f"run.root={root}", *settings]
+    return start(*settings, nproc=nproc, torchrun=torchrun, **environment)
+
+
+def start(*settings, nproc, torchrun=(), **environment):
+    """Start train.py, by torchrun where nproc > 0; return its process, the leader of a group."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
     return subprocess.Popen(
-        [*line, f"data.root={images}", f"run.root={root}", *settings],
+        [sys.executable, *([*launcher, *torchrun] if nproc else []), "train.py", CONFIG, *settings],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         stdout=subprocess.PIPE,
@@ -79,6 +86,13 @@ def processes(root):
                 yield int(folder.name)
         except (FileNotFoundError, ProcessLookupError):
             continue
+
+
+def kill_all(root):
+    """Kill torchrun and its workers, which have sessions of their own, without a warning."""
+    for pid in processes(root):
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, signal.SIGKILL)
 
 
 def finish(root, images, *settings, nproc=2):

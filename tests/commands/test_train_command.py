@@ -1,13 +1,9 @@
 """train.py as a user runs it: alone, by torchrun, interrupted, resumed, and with bad input."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +13,8 @@ import train
 import training.fit
 from models import build_model
 from records.run_dir import RunDir
-from tests.conftest import ROOT, TINY, rows_without_times, write_images
+from tests.commands.runs import kill_all, start, wait_for
+from tests.conftest import TINY, rows_without_times, write_images
 
 RESNET = "configs/resnet50.yaml"
 
@@ -44,38 +41,6 @@ def assert_same_bits(one, other):
         assert len(left) == len(right)
         for a, b in zip(left, right, strict=True):
             assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-
-
-def start(*arguments, nproc):
-    """Start train.py and return its process, the leader of a group."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
-    return subprocess.Popen(
-        [sys.executable, *(launcher if nproc else []), "train.py", RESNET, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def kill_all(word):
-    """Kill torchrun and its workers, which have sessions of their own, without a warning."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if word.encode() in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
-
-
-def wait_for(file, process):
-    deadline = time.monotonic() + 240
-    while not file.exists():
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline, f"{file} never came"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -119,7 +84,7 @@ def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(
     killed = tmp_path / "killed" / name
     process = start(*arguments("killed"), nproc=2)
     wait_for(killed / "checkpoints" / "last.pt", process)
-    kill_all(str(tmp_path / "killed"))
+    kill_all(tmp_path / "killed")
     process.wait()
     assert RunDir(killed).status()["status"] == "running"  # nobody had time to say more
     assert len(rows_without_times(killed)) < 3

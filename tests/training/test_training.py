@@ -21,7 +21,7 @@ from tasks import classification
 from tests.conftest import ROOT
 from training import checkpoint, distributed
 from training.epoch import evaluate, train_step
-from training.fit import prepare
+from training.precision import prepare
 from training.provenance import recipe_warnings
 from training.recorder import Recorder
 from training.schedule import lr_at
@@ -190,6 +190,30 @@ def test_state_survives_a_checkpoint(tmp_path):
     train(resumed, 1)
     for one, other in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_momentum_belongs_to_its_weights_in_every_layout():
+    """Of steps in one layout, kept, and gone on from in the other."""
+
+    def start(channels_last):
+        torch.manual_seed(0)
+        return new_state(prepare(small_model(), channels_last, "off"), CPU, 0.9, 1e-4, fp16=False)
+
+    def train(state):
+        state.optimizer.param_groups[0]["lr"] = 0.01
+        train_epoch(state.model, batches([8, 8], seed=1), state, "fp32")
+        return state
+
+    def momenta(state):
+        return [one["momentum_buffer"] for one in state.optimizer.state_dict()["state"].values()]
+
+    straight = train(start(False))
+    other = train(start(True))
+    torch.testing.assert_close(momenta(other), momenta(straight))
+    for first, then in ((False, True), (True, False)):
+        resumed = start(then)
+        resumed.load_state_dict(copy.deepcopy(train(start(first)).state_dict()), 0, 1)
+        torch.testing.assert_close(momenta(train(resumed)), momenta(train(train(start(False)))))
 
 
 def test_damaged_checkpoints_are_refused(tmp_path):
