@@ -18,7 +18,7 @@ from records.run_dir import RunDir
 from tasks.build import TASKS
 from training.distributed import Process
 from training.fit import step
-from training.precision import prepare
+from training.precision import is_channels_last, prepare
 from training.seeding import seed_weights
 from training.session import Session
 from training.state import new_state
@@ -39,14 +39,14 @@ def trainer(config: Config, device: torch.device, steps: int) -> Iterator[Callab
         steps: of a turn.
     """
     process, task = Process(0, 1, device, ""), TASKS[config.task]
-    train = config.train
+    channels_last = is_channels_last(config.train.channels_last, device)
     loaders = build_loaders(
-        config.data, config.model.num_classes, config.seed, (0, 1), device, train.channels_last
+        config.data, config.model.num_classes, config.seed, (0, 1), device, channels_last
     )
     seed_weights(config.seed)
     model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
     optim = config.optim
-    network = prepare(model.to(device), train.channels_last, train.compile).train()
+    network = prepare(model.to(device), channels_last, config.train.compile).train()
     state = new_state(model, device, optim.momentum, optim.weight_decay, False)
     with TemporaryDirectory() as folder:
         run = RunDir(Path(folder) / "run")

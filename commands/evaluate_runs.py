@@ -21,7 +21,7 @@ from tasks.build import TASKS
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first
 from training.epoch import evaluate
-from training.precision import prepare, set_arithmetic
+from training.precision import is_channels_last, prepare, set_arithmetic
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def _evaluate(job: Job, process: Process) -> list[str]:
 
     All processes call this together, and all get the same answer.
     """
-    run, config, channels_last = job.run, job.config, job.config.train.channels_last
+    run, config = job.run, job.config
+    channels_last = is_channels_last(config.train.channels_last, process.device)
     task = TASKS[config.task]
     try:
         loader, fingerprint = agree(

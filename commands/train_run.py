@@ -25,7 +25,7 @@ from tasks.build import TASKS
 from training import checkpoint, consensus, distributed, start_weights
 from training.distributed import Process, SharedError, StopRequested, agree, on_first
 from training.fit import fit
-from training.precision import prepare, set_arithmetic
+from training.precision import is_channels_last, prepare, set_arithmetic
 from training.provenance import check_data, check_weights, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
@@ -42,6 +42,7 @@ def _train(config: Config, process: Process) -> None:
     # Whatever can be wrong is looked at before the run directory is.
     consensus.require_same(process, consensus.settings(config) | consensus.code())
     agree(lambda: _check_model(config))
+    channels_last = is_channels_last(config.train.channels_last, process.device)
     loaders = agree(
         lambda: build_loaders(
             config.data,
@@ -49,7 +50,7 @@ def _train(config: Config, process: Process) -> None:
             config.seed,
             (process.rank, process.world),
             process.device,
-            config.train.channels_last,
+            channels_last,
         )
     )
     consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
@@ -59,8 +60,7 @@ def _train(config: Config, process: Process) -> None:
     run = RunDir(Path(config.run.root).expanduser() / config.run.name)
     weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
-    train = config.train
-    prepare(model.to(process.device), train.channels_last, train.compile)
+    prepare(model.to(process.device), channels_last, config.train.compile)
     state = new_state(
         model,
         process.device,

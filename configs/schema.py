@@ -6,7 +6,14 @@ cited. The one exception is `run.name`, which is derived from the other settings
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 Task = Literal["classification"]
 Arch = Literal["vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152"]
@@ -57,6 +64,11 @@ class Data(Section):
     synthetic_size: tuple[Count, Count]  # images in train and val of the synthetic backend
 
 
+def _no_number(value: object) -> object:
+    """Return `value` as one that equals no truth value, where Python's 1 equals True."""
+    return value if isinstance(value, bool | str) else f"{value}"
+
+
 class Optim(Section):
     """SGD without Nesterov; weight decay acts on every parameter."""
 
@@ -75,7 +87,9 @@ class Train(Section):
     epochs: Count
     precision: Literal["fp32", "tf32", "bf16", "fp16"]  # bf16, fp16: autocast
     compile: Literal["off", "default", "max-autotune"]  # torch.compile's mode
-    channels_last: bool  # memory layout of images and weights
+    channels_last: Annotated[
+        Literal[True, False, "auto"], BeforeValidator(_no_number)
+    ]  # memory layout of images and weights; auto: on CPUs
     deterministic: bool  # only deterministic kernels: bit-equal reruns on a GPU, slower
     accumulate: Count  # passes that a process divides its part of a step over, to save memory
     checkpoint_steps: Annotated[int, Field(ge=0)]  # steps between two checkpoints within an epoch;

@@ -31,6 +31,15 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
+def is_channels_last(setting: bool | str, device: torch.device) -> bool:
+    """Return the memory layout that train.channels_last means on a device.
+
+    'auto' takes what is faster without changing what is computed: on CPUs (docs/training.md). On
+    GPUs it depends on precision and card, so there a person says so.
+    """
+    return device.type == "cpu" if setting == "auto" else bool(setting)
+
+
 def prepare(model: nn.Module, channels_last: bool, compile_mode: str) -> nn.Module:
     """Lay out and compile `model` in place; its state_dict keys stay as they are.
 
