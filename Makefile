@@ -31,7 +31,8 @@ demo: env
 	$(BIN)/python -m results tables --runs demo/runs --seeds 2
 
 test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile \
+		--no-loadscope-reorder -m "not slow"
 
 test-slow: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow

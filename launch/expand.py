@@ -41,7 +41,11 @@ class PlannedRun:
 
 
 def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun], int]:
-    """Return the sweep's runs, the last grid key varying fastest, and its processes a machine.
+    """Return the sweep's runs and its processes a machine.
+
+    The runs of one row of a table, its seeds, follow each other, and the rows that the paper
+    compares, zero and partial padding, come first of each network: whoever stops early has whole
+    comparisons. Otherwise the last grid key varies fastest.
 
     Args:
         path: the sweep file.
@@ -55,15 +59,27 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     if problems := list(_problems(path, entries)):
         raise ConfigError(problems)
     runs = []
+    axes = _rows_first({key: entry.value for key, entry in grid.items()})
     for name in entries["configs"].value:
-        for values in itertools.product(*(entry.value for entry in grid.values())):
-            chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(grid, values, strict=True)]
+        for values in itertools.product(*axes.values()):
+            chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(axes, values, strict=True)]
             runs.append(_plan(path.parent / name, [*chosen, *overrides], list(grid)))
     directories = [run.directory.path for run in runs]
     if len(set(directories)) < len(directories):
         twice = next(path for path in directories if directories.count(path) > 1)
         raise ConfigError([f"{path}: several runs would share the directory {twice}"])
     return runs, entries["nproc_per_node"].value
+
+
+def _rows_first(axes: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return the axes with seeds as the last and so fastest one, paddings as the one before."""
+    last = {key: axes[key] for key in ("model.padding", "seed") if key in axes}
+    if "model.padding" in last:
+        first = ("zero", "partial")
+        last["model.padding"] = tuple(
+            sorted(last["model.padding"], key=lambda one: first.index(one) if one in first else 2)
+        )
+    return {key: values for key, values in axes.items() if key not in last} | last
 
 
 def _plan(file: Path, overrides: list[str], varied: list[str]) -> PlannedRun:

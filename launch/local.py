@@ -19,8 +19,10 @@ def _raise_terminated(*_: object) -> None:
     raise _Terminated
 
 
-def run_here(runs: list[PlannedRun], processes: int) -> None:
+def run_here(runs: list[PlannedRun], processes: int, retries: int = 0) -> None:
     """Do the unfinished runs one after the other on this machine.
+
+    One that fails is tried again up to `retries` times, and then left; the others are done.
 
     Exits with code 1 when some did not finish; the others were done all the same.
 
@@ -45,7 +47,7 @@ def run_here(runs: list[PlannedRun], processes: int) -> None:
             print(f"{title}: another command is training it", flush=True)
         else:
             print(title, flush=True)
-            _do(run.command(processes), environment)
+            _try(run, title, run.command(processes), environment, retries)
     _conclude(runs)
 
 
@@ -71,11 +73,22 @@ def _check_places(runs: list[PlannedRun]) -> None:
             )
 
 
-def _do(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command to its end; exit when told to stop."""
+def _try(
+    run: PlannedRun, title: str, command: list[str], environment: dict[str, str], retries: int
+) -> None:
+    """Do a run; where it fails, again, but not where somebody has asked for its end."""
+    for left in range(retries, -1, -1):
+        known = standing(run) if _do(command, environment) else None
+        if not left or known is None or known.state == "interrupted":
+            return
+        print(f"{title}: {known}; trying again ({left} left)", file=sys.stderr, flush=True)
+
+
+def _do(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command to its end and return its exit code; exit when told to stop."""
     process = subprocess.Popen(command, env=environment)
     try:
-        process.wait()
+        return process.wait()
     except (KeyboardInterrupt, _Terminated) as stop:
         print("stopping: waiting for the run to end", file=sys.stderr, flush=True)
         if isinstance(stop, _Terminated):

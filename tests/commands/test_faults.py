@@ -34,7 +34,12 @@ def cut_after(root, images, seconds, victim):
 
 
 @pytest.mark.parametrize(
-    ("rank", "operation", "victim"), [(0, 40, "rank"), (0, 60, "launcher"), (0, 66, "all")]
+    ("rank", "operation", "victim"),
+    [
+        (0, 40, "rank"),
+        (0, 60, "launcher"),
+        pytest.param(0, 66, "all", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_at_a_file_operation(straight, images, tmp_path, rank, operation, victim):
     assert cut_at_operation(tmp_path, images, rank, operation, victim)[0]

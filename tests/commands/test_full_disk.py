@@ -39,7 +39,8 @@ def alone(images, tmp_path_factory):
 @pytest.mark.parametrize(
     ("file", "interval"),
     [
-        (f"{NAME}/progress.json", 1),  # before the first checkpoint
+        # before the first checkpoint
+        pytest.param(f"{NAME}/progress.json", 1, marks=pytest.mark.slow),
         (f"{NAME}/checkpoints/last.pt", 1),
         pytest.param(f"{NAME}/checkpoints/previous.pt", 1, marks=pytest.mark.slow),
         (f"{NAME}/checkpoints/epoch_000.pt", 0),

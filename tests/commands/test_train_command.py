@@ -59,7 +59,7 @@ def gentle(tmp_path):
     return tmp_path / "gentle.pt"
 
 
-@pytest.mark.parametrize("backend", ["torchvision", "dali"])
+@pytest.mark.parametrize("backend", ["torchvision", pytest.param("dali", marks=pytest.mark.slow)])
 def test_two_processes_pinned_and_a_killed_run_ends_bit_equal(
     images, gentle, tmp_path, command, backend
 ):
