@@ -15,6 +15,7 @@ from typing import get_args
 
 from configs.schema import OPERATIONAL_KEYS, Padding
 from foundation.errors import UserError, run_command
+from foundation.orphans import end_with_launcher
 
 # What may be overridden: how fast and where, not what is evaluated.
 _OVERRIDABLE = sorted(
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 def _evaluate() -> None:
+    end_with_launcher()
     arguments = _arguments()
     _check_arguments(arguments)
     from commands.evaluate_runs import evaluate_runs  # late: torch takes seconds

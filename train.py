@@ -14,6 +14,7 @@ import signal
 from configs.load import load
 from configs.schema import Config
 from foundation.errors import run_command
+from foundation.orphans import end_with_launcher
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def main() -> None:
 
 
 def _train() -> None:
+    end_with_launcher()
     # Until the run begins there is nothing to save: Ctrl-C ends the process without more ado.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     config = _config()

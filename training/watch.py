@@ -14,15 +14,13 @@ from training.distributed import Process
 _EVERY = 0.5  # s
 _SILENT = 3.0  # s without a word: a process that says one every _EVERY has been stopped
 _DOING = ("loading", "computing", "evaluating", "waiting for the others")
-_STARTED_BY = os.getppid()
 
 
 class Watch:
     """Watches over one process of a run, from inside.
 
     A process whose collective hangs cannot say so, as it waits in it. This thread says which
-    process the others wait for, and ends its own. It does so too when torchrun is gone: the same
-    command again would meet a run that goes on unseen.
+    process the others wait for, and ends its own.
     """
 
     def __init__(self, process: Process, timeout: float, every: Callable[[], None]):
@@ -57,8 +55,6 @@ class Watch:
             self._every()
             if self._process.store is None:
                 continue
-            if os.getppid() != _STARTED_BY:
-                self._end("torchrun, which started this process, is gone")
             try:
                 self._tell()
                 if time.monotonic() - self._moved > self._timeout:

@@ -49,6 +49,19 @@ def test_killed_at_a_file_operation(straight, images, tmp_path, rank, operation,
     assert_same_run(tmp_path / NAME, straight)
 
 
+def test_torchrun_killed_before_its_processes_know_each_other(images, tmp_path):
+    """They would wait for minutes for its store."""
+    process = launch(tmp_path, images)
+    while not (workers := [p for p in processes(tmp_path) if parent(p) == f"{process.pid}"]):
+        time.sleep(0.02)
+    time.sleep(1)  # torch alone takes longer to import
+    process.kill()
+    process.wait()
+    assert workers
+    assert_all_gone(tmp_path, within=5)
+    assert not (tmp_path / NAME).exists()
+
+
 def test_killed_in_a_step(straight, images, tmp_path):
     process = launch(tmp_path, images)
     wait_for(tmp_path / NAME / "checkpoints" / "previous.pt", process)
