@@ -16,7 +16,6 @@ import torch
 
 from benchmarks import measure, options
 from benchmarks.trainer import settings, trainer
-from configs.load import load
 from foundation.errors import run_command
 from results.render import render
 from results.tables.measured import measured_table
@@ -62,7 +61,7 @@ def _measure(arguments: argparse.Namespace, arch: str) -> dict[str, Any]:
     pairs = zip(times["saving"], times["alone"], strict=True)
     stall = median(saving - alone for saving, alone in pairs) / 1000
     step = median(times["alone"]) / arguments.steps / 1000
-    interval = load(f"configs/{arch}.yaml", []).train.checkpoint_steps
+    interval = settings(*of).train.checkpoint_steps  # the recipe's own
     return {
         "network": arch,
         "MB": written[-1][0] / 1e6,
