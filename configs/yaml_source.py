@@ -25,7 +25,7 @@ class Entry:
     where: str  # file:line:column, or the command line's argument
 
 
-class _Yaml12Loader(yaml.SafeLoader):
+class _Yaml12Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # ten times as fast in C
     """SafeLoader with YAML 1.2's scalars.
 
     PyYAML follows YAML 1.1, in which 1e-4 is a string, `off` is false and 1:30 is ninety.
