@@ -5,15 +5,18 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from configs.load import default_name, flat, known_keys, load, unknown_key
+from configs.load import default_name, flat, load
 from configs.schema import Config
-from configs.yaml_source import ConfigError, Entry, parse_override, read
+from configs.yaml_source import ConfigError, parse_override
+from launch.conditions import meets
+from launch.sweep_file import read_sweep
 from records.run_dir import RunDir
 
 _TRAIN = Path(__file__).resolve().parent.parent / "train.py"
@@ -54,21 +57,31 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun],
     Raises:
         ConfigError: the sweep or a resolved configuration is wrong, or two runs share a directory.
     """
-    entries = read(path)
-    grid = {key.removeprefix("grid."): e for key, e in entries.items() if key.startswith("grid.")}
-    if problems := list(_problems(path, entries)):
-        raise ConfigError(problems)
+    sweep = read_sweep(path)
+    axes = _rows_first(sweep.grid)
+    points = list(itertools.product(*axes.values()))
     runs = []
-    axes = _rows_first({key: entry.value for key, entry in grid.items()})
-    for name in entries["configs"].value:
-        for values in itertools.product(*axes.values()):
+    for file in sweep.configs:
+        for values in points:
             chosen = [f"{key}={_as_yaml(value)}" for key, value in zip(axes, values, strict=True)]
-            runs.append(_plan(path.parent / name, [*chosen, *overrides], list(grid)))
-    directories = [run.directory.path for run in runs]
-    if len(set(directories)) < len(directories):
-        twice = next(path for path in directories if directories.count(path) > 1)
-        raise ConfigError([f"{path}: several runs would share the directory {twice}"])
-    return runs, entries["nproc_per_node"].value
+            settings = flat(load(file, [*chosen, *overrides]))
+            if any(meets(settings, condition) for condition in sweep.exclude):
+                continue
+            for condition, table in sweep.overrides:
+                if meets(settings, condition):
+                    chosen += [f"{key}={_as_yaml(value)}" for key, value in table.items()]
+            runs.append(_plan(file, [*chosen, *overrides], list(axes)))
+    directories = Counter(run.directory.path for run in runs)
+    problems = [
+        f"{path}: several runs would share the directory {directory}"
+        for directory, number in directories.items()
+        if number > 1
+    ]
+    if not runs:
+        problems = [f"{path}: exclude leaves no run"]
+    if problems:
+        raise ConfigError(problems[:1])
+    return runs, sweep.processes
 
 
 def _rows_first(axes: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
@@ -116,40 +129,3 @@ def _as_yaml(value: Any) -> str:
             if parse_override(f"key={text}")[1].value == value:
                 return text
     return quoted
-
-
-def _problems(path: Path, entries: dict[str, Entry]) -> Iterator[str]:
-    """Yield what is wrong with a sweep file."""
-    for key, entry in entries.items():
-        known, varied = _EXPECTED.get(key), key.removeprefix("grid.")
-        if not known and varied == key:
-            yield f"{entry.where}: {unknown_key(key, list(_EXPECTED))}"
-        elif varied != key and varied not in known_keys():
-            yield f"{entry.where}: grid: {unknown_key(varied, known_keys())}"
-        elif (varied != key or key == "configs") and not _is_list(entry.value):
-            yield f"{entry.where}: {varied}: expected a list of values, [a, b, ...]"
-        elif known and not known.fits(entry.value):
-            yield f"{entry.where}: {key}: expected {known.told}"
-    for key in ("configs", "nproc_per_node"):
-        if key not in entries:
-            yield f"{path}: {key}: missing"
-
-
-class _Expected(NamedTuple):
-    fits: Callable[[Any], bool]
-    told: str
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value)
-
-
-_EXPECTED = {
-    "configs": _Expected(
-        lambda value: all(isinstance(name, str) for name in value), "paths of YAML files"
-    ),
-    "grid": _Expected(lambda _: False, "`key: [values]` lines below it"),
-    "nproc_per_node": _Expected(
-        lambda value: type(value) is int and value > 0, "a positive integer"
-    ),
-}

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from configs.load import flat, known_keys, unknown_key
 from configs.yaml_source import ConfigError, parse_override
 from foundation.errors import UserError
+from launch.conditions import meets
 from launch.expand import PlannedRun
 
 
@@ -20,16 +22,14 @@ def only(runs: list[PlannedRun], conditions: Sequence[str]) -> list[PlannedRun]:
         ConfigError: a condition is none, or its key is unknown.
         UserError: no run is left.
     """
-    asked: dict[str, list[object]] = {}
+    asked: dict[str, tuple[Any, ...]] = {}
     for condition in conditions:
         key, entry = parse_override(condition)
         if key not in known_keys():
             raise ConfigError([f"--only {entry.where}: {unknown_key(key, known_keys())}"])
-        asked.setdefault(key, []).append(entry.value)
+        asked[key] = (*asked.get(key, ()), entry.value)
     tables = [(run, flat(run.config)) for run in runs]
-    kept = [
-        run for run, table in tables if all(table[key] in values for key, values in asked.items())
-    ]
+    kept = [run for run, table in tables if meets(table, asked)]
     if not kept:
         there = "; ".join(
             f"{key}: {', '.join(dict.fromkeys(f'{table[key]}' for _, table in tables))}"
