@@ -13,21 +13,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import get_args
 
-from configs.schema import OPERATIONAL_KEYS, Padding
+from configs.schema import EVALUATION_KEYS, Padding
 from foundation.errors import UserError, run_command
 from foundation.orphans import end_with_launcher
 
-# What may be overridden: how fast and where, not what is evaluated.
-_OVERRIDABLE = sorted(
-    OPERATIONAL_KEYS & {"data.root", "data.exclude", "data.workers"}
-    | {
-        "data.backend",
-        "data.decode",
-        "data.global_batch_size",
-        "train.precision",
-        "train.channels_last",
-    }
-)
 _SETTING = re.compile(r"[a-z_.]+=")  # key.sub=value
 _SCHEMES = get_args(Padding)
 
@@ -97,10 +86,10 @@ def _check_arguments(arguments: argparse.Namespace) -> None:
     if arguments.checkpoint not in ("best", "last") and len(arguments.runs) > 1:
         raise UserError("--checkpoint FILE belongs to one run; give one run directory")
     for override in arguments.overrides:
-        if override.partition("=")[0] not in _OVERRIDABLE:
+        if override.partition("=")[0] not in EVALUATION_KEYS:
             raise UserError(
                 f"'{override}': evaluation follows the run's config.yaml; "
-                f"only {', '.join(_OVERRIDABLE)} can be overridden"
+                f"only {', '.join(sorted(EVALUATION_KEYS))} can be overridden"
             )
 
 

@@ -7,13 +7,11 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-import torch
-
+from configs.schema import Config
 from foundation.errors import run_command
+from launch.costs import disk
 from launch.expand import expand
-from models import build_model
 from results.render import Table, render
-from training.checkpoint import KEEP_EPOCHS
 
 
 def main() -> None:
@@ -23,9 +21,9 @@ def main() -> None:
     )
     parser.add_argument("sweep", type=Path, help="for example configs/sweeps/tables_2_3.yaml")
     sweep = parser.parse_args().sweep
-    models = (run.config.model for run in expand(sweep)[0])
-    runs = Counter((model.arch, model.num_classes) for model in models)
-    sizes = {network: _gigabytes(*network) for network in runs}
+    configs = [run.config for run in expand(sweep)[0]]
+    runs = Counter((config.model.arch, config.model.num_classes) for config in configs)
+    sizes = {(one.model.arch, one.model.num_classes): _gigabytes(one) for one in configs}
     sums = [sum(runs[n] * sizes[n][column] for n in runs) for column in range(3)]
     table = Table(
         name="disk",
@@ -45,16 +43,13 @@ def _row(name: str, runs: int, sizes: list[float], digits: int) -> tuple[str, ..
     return (name, str(runs), *(f"{size:.{digits}f}" for size in sizes))
 
 
-def _gigabytes(arch: str, num_classes: int) -> list[float]:
+def _gigabytes(config: Config) -> list[float]:
     """Return what a run's checkpoints take at work (at most), and finished by train.keep."""
-    with torch.device("meta"):
-        model = build_model(arch, "zero", num_classes)
-    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values()) / 1e9
-    momentum = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e9
-    state, epochs = weights + momentum, KEEP_EPOCHS * weights
-    best = weights
-    # last.pt, previous.pt and the one that is being written; an epoch too many, too.
-    return [3 * state + epochs + weights + best, state + epochs + best, weights + epochs + best]
+    every, best = (
+        disk(config.model_copy(update={"train": config.train.model_copy(update={"keep": keep})}))
+        for keep in ("all", "best")
+    )
+    return [size / 1e9 for size in (every.working, every.kept, best.kept)]
 
 
 if __name__ == "__main__":

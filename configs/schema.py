@@ -136,6 +136,12 @@ OPERATIONAL_KEYS = frozenset(
     | {"recipe.global_batch_size", "recipe.bn_batch_size"}
 )
 
+# Settings that an evaluation may override: how fast and where, not what is evaluated.
+EVALUATION_KEYS = frozenset(
+    {"data.root", "data.exclude", "data.workers", "data.backend", "data.decode"}
+    | {"data.global_batch_size", "train.precision", "train.channels_last"}
+)
+
 # What a key that is younger than the first run directories meant before it was written down: by the
 # age of the key. Only recorded runs are read with it; people write every key.
 MEANING_BEFORE: dict[str, Any] = {

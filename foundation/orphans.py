@@ -1,11 +1,15 @@
 """A process ends with the launcher that started it."""
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 import time
 
 _EVERY = 0.5  # s
+_LIBC = ctypes.CDLL(None)  # loaded here: a forked child should not
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>; the standard library has no name for it
 
 
 def end_with_launcher() -> None:
@@ -30,3 +34,8 @@ def _watch(started_by: int) -> None:
         flush=True,
     )
     os._exit(1)  # the main thread may be waiting where nothing interrupts it
+
+
+def stop_with_parent() -> None:
+    """Let this process get SIGTERM when its parent is gone; for `subprocess.Popen(preexec_fn=)`."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

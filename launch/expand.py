@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +18,6 @@ from launch.conditions import meets
 from launch.sweep_file import read_sweep
 from records.run_dir import RunDir
 
-_TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 _NAMED = ("model.arch", "model.padding", "seed")  # what every default name holds
 
 
@@ -35,12 +33,6 @@ class PlannedRun:
     def directory(self) -> RunDir:
         """The run directory, which need not exist yet."""
         return RunDir(Path(self.config.run.root).expanduser() / self.config.run.name)
-
-    def command(self, processes: int) -> list[str]:
-        """Return the command line that does the run on this machine."""
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        script = [f"--nproc-per-node={processes}", str(_TRAIN), str(self.file)]
-        return [*torchrun, *script, *self.overrides]
 
 
 def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun], int]:

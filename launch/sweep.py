@@ -1,87 +1,171 @@
-"""Many runs from one file: start the missing ones, one after the other, or say how they stand.
+"""Many runs from one file: start what is missing, or say how they stand.
 
     python -m launch.sweep configs/sweeps/tables_2_3.yaml data.root=/imagenet
-    python -m launch.sweep configs/sweeps/tables_2_3.yaml --status
     python -m launch.sweep configs/sweeps/tables_2_3.yaml --only seed=1 --only model.arch=resnet50
+    python -m launch.sweep configs/sweeps/tables_2_3.yaml --submit slurm --partition gpu
+    python -m launch.sweep configs/sweeps/tables_2_3.yaml --status --watch
 
 A sweep file lists `configs` (paths relative to it), a `grid` of dotted keys with their values, and
-`nproc_per_node`. Every combination is one run. Finished runs are skipped, interrupted ones resumed.
+`nproc_per_node`, the processes of a run on a node, one a GPU; `exclude` leaves combinations out,
+and `overrides` set other values where a condition holds. Every combination is one run. Finished
+runs are skipped, interrupted ones resumed. docs/sweeps.md has the rest.
 """
 
 import argparse
+import json
 import shlex
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-from foundation.errors import UserError, run_command
-from launch.expand import PlannedRun, expand
-from launch.local import run_here
-from launch.selection import only, shard
-from launch.standing import standing
-
-
-def show_status(runs: list[PlannedRun]) -> None:
-    """Print one line a run, and how many are finished."""
-    finished = 0
-    for run in runs:
-        known = standing(run)
-        progress = f"{known.epochs}/{run.config.train.epochs} epochs"
-        if known.state == "finished":
-            finished += 1
-            print(f"{run.directory.path}  finished  {progress}  {known.reason}")
-        elif known.state == "another recipe":
-            print(f"{run.directory.path}  {known}")
-        else:
-            print(f"{run.directory.path}  {known}  {progress}")
-    print(f"{finished} of {len(runs)} runs finished")
+from foundation.errors import run_command
+from launch import options, screen, show, slurm
+from launch.expand import PlannedRun
+from launch.ledger import Line, ledger, record, totals
+from launch.local import do_here
+from launch.places import places
+from launch.plan import check_places, plan_table
+from launch.work import training
 
 
 def main() -> None:
     """Run the command line."""
+    arguments = _arguments()
+    runs, processes = options.selected(arguments)
+    if arguments.status or arguments.watch is not None or arguments.json:
+        _status(runs, arguments)
+        return
+    lines = _ledger(runs, arguments.images_per_second)
+    if arguments.dry_run:
+        _dry_run(lines, processes, arguments)
+        return
+    check_places(lines, images_here=arguments.submit == "local")
+    if arguments.submit == "slurm":
+        _submit(lines, processes, arguments)
+        return
+    here = places(processes, arguments.at_once)
+    screen.print_table(plan_table(lines, str(arguments.sweep), processes * len(here)))
+    stopped = do_here(
+        [training(run) for run in runs],
+        (processes, here, arguments.retries),
+        options.launch_folder(runs),
+        str(arguments.sweep),
+        arguments.notify,
+        lambda: _ledger(runs),
+    )
+    _conclude(runs, stopped)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m launch.sweep",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sweep", type=Path, help="for example configs/sweeps/tables_2_3.yaml")
-    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="for all runs")
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument("--status", action="store_true", help="how each run stands")
-    action.add_argument("--dry-run", action="store_true", help="print the commands")
-    action.add_argument("--submit", choices=("local",), default="local", help="where to run")
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="key.sub=value",
-        help="a part of the grid, for example seed=3; several: all of them, of one key any",
+    options.add_selection(parser)
+    group = parser.add_argument_group("instead of starting runs")
+    group.add_argument("--status", action="store_true", help="how each run stands")
+    group.add_argument("--json", action="store_true", help="the same, for programs")
+    group.add_argument(
+        "--watch",
+        type=options.rate,
+        nargs="?",
+        const=5.0,
+        metavar="SECONDS",
+        help="the same again and again, until all are finished (default: every 5 s)",
     )
-    parser.add_argument("--shard", metavar="i/n", help="every n-th run, from the i-th on")
+    group.add_argument("--dry-run", action="store_true", help="the plan, and the exact commands")
     parser.add_argument(
-        "--retries", type=int, default=0, help="so many more times a run that fails is tried"
+        "--images-per-second",
+        type=options.rate,
+        metavar="N",
+        help="that one of your GPUs trains ResNet-50 with, for the plan before there are epochs",
     )
-    parser.add_argument("--nproc-per-node", type=int, help="instead of the sweep file's")
-    arguments = parser.parse_intermixed_args()
-    runs, processes = expand(arguments.sweep, arguments.overrides)
-    runs = only(runs, arguments.only)
-    if arguments.shard is not None:
-        runs = shard(runs, arguments.shard)
-    if arguments.retries < 0:
-        raise UserError(f"--retries {arguments.retries}: expected 0 or more")
-    if arguments.nproc_per_node is not None:
-        processes = arguments.nproc_per_node
-        if processes < 1:
-            raise UserError(f"--nproc-per-node {processes}: expected a positive number")
-    if arguments.status:
-        show_status(runs)
-    elif arguments.dry_run:
-        for run in runs:
-            print(shlex.join(run.command(processes)))
+    options.add_launch(parser)
+    return parser.parse_intermixed_args()
+
+
+def _ledger(runs: Sequence[PlannedRun], stated: float | None = None) -> list[Line]:
+    known = slurm.jobs(options.launch_folder(runs)) or {}
+    jobs = {run.directory.path: known.get((str(run.directory.path), ())) for run in runs}
+    return ledger(runs, stated, {path: job for path, job in jobs.items() if job})
+
+
+def _status(runs: Sequence[PlannedRun], arguments: argparse.Namespace) -> None:
+    """Show the ledger, once or until nothing is left to do."""
+    title = str(arguments.sweep)
+
+    def lines() -> list[Line]:
+        return _ledger(runs, arguments.images_per_second)
+
+    if arguments.json:
+        now = lines()
+        print(json.dumps({"runs": [record(line) for line in now], "totals": totals(now)}, indent=1))
+    elif arguments.watch is None:
+        screen.print_ledger(lines(), title)
     else:
-        try:
-            run_here(runs, processes, arguments.retries)
-        except BrokenPipeError:  # quietly, but it is not done
-            sys.exit(1)
+        screen.watch(lines, title, arguments.watch)
+
+
+def _dry_run(lines: Sequence[Line], processes: int, arguments: argparse.Namespace) -> None:
+    """Print the plan, and on standard output what can be pasted."""
+    screen.print_table(plan_table(lines, str(arguments.sweep), None), file=sys.stderr)
+    runs = [line.run for line in lines]
+    if arguments.submit == "local":
+        for run in runs:
+            print(shlex.join(training(run).command(processes)))
+        return
+    works = len(_to_submit(lines))
+    folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
+    asked = options.resources(arguments, runs, processes)
+    print(shlex.join(slurm.sbatch_command(folder, works, processes, asked)))
+    print("(its submission.json is written by the command itself)", file=sys.stderr)
+
+
+def _to_submit(lines: Sequence[Line]) -> list[Line]:
+    """Return the runs that neither are finished nor have a command or job that does them."""
+    waiting = ("not started", "interrupted", "failed", "damaged")
+    return [line for line in lines if line.standing.state in waiting]
+
+
+def _submit(lines: Sequence[Line], processes: int, arguments: argparse.Namespace) -> None:
+    """Submit what is missing as one job array."""
+    todo = _to_submit(lines)
+    if not todo:
+        print(f"nothing to submit: {show.totals_text(lines)}")
+        return
+    runs = [line.run for line in todo]
+    asked = options.resources(arguments, runs, processes)
+    screen.print_table(plan_table(lines, str(arguments.sweep), None))
+    folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
+    facts = {
+        "sweep": str(arguments.sweep),
+        "retries": arguments.retries,
+        "notify": arguments.notify,
+    }
+    job = slurm.submit(folder, [training(run) for run in runs], processes, asked, facts)
+    print(f"job array {job}: {len(todo)} runs; their consoles: {folder}/{job}_N.log")
+    for index, run in enumerate(runs):
+        print(f"  {job}_{index}  {run.directory.path}")
+
+
+def _conclude(runs: Sequence[PlannedRun], stopped: bool) -> None:
+    """Say what is not finished, whoever did the rest; exit with 1 where somebody has to look."""
+    if stopped:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(1)
+    left = _ledger(runs)
+    # Another sweep's, which will finish it or say so itself.
+    elsewhere = [str(one.run.directory.path) for one in left if one.standing.state == "running"]
+    if elsewhere:
+        print(f"{len(elsewhere)} runs are trained by another command: {', '.join(elsewhere)}")
+    failed = [
+        f"{one.run.directory.path} ({one.standing})"
+        for one in left
+        if one.standing.state not in ("finished", "running")
+    ]
+    if failed:
+        print(f"{len(failed)} runs did not finish: {', '.join(failed)}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from foundation.files import (
 from records.claim import beats, hold
 from records.errors import RunError
 
+GONE = "its process is gone"  # the reason of a run that could not say why it ended
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 
@@ -102,7 +103,7 @@ class RunDir:
         if status.get("status") == "running":
             if beats(self.progress_file, time.time(), anywhere=held is None):
                 return {"status": "running"}
-            return {"status": "interrupted", "reason": "its process is gone"}
+            return {"status": "interrupted", "reason": GONE}
         return status
 
     def set_status(self, status: Status, reason: str = "", **facts: Any) -> None:

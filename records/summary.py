@@ -5,6 +5,8 @@ from typing import Any
 from records.metrics_log import Row
 from records.score import Score
 
+LAST_EPOCHS = 5  # that last5_avg averages over; their weights are kept
+
 
 def best(rows: list[Row], score: Score) -> Row:
     """Return the row of the highest score, the earliest of equals (Table 2)."""
@@ -16,7 +18,7 @@ def last5_avg(rows: list[Row], score: Score) -> float:
 
     A shorter run is averaged whole.
     """
-    last = rows[-5:]
+    last = rows[-LAST_EPOCHS:]
     return float(sum(map(score.value, last)) / len(last))
 
 

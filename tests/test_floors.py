@@ -24,7 +24,7 @@ LIBRARIES = {
     "tasks": {"torch"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
     "results": set(),
-    "launch": set(),
+    "launch": {"rich"},
 }
 _COMMAND = {"foundation", "configs", "records", "models", "padding", "data", "tasks", "training"}
 FOLDERS = {
@@ -105,6 +105,7 @@ def test_names_say_something():
 def test_one_name_for_one_meaning():
     """The doors of rooms are called alike; benchmarks are called as what they time."""
     doors = {"__init__", "__main__", "interface", "build", "errors"}
+    doors |= {"evaluate"}  # one run's, and launch.evaluate: a sweep's
     rooms = [folder for folder in FOLDERS if "." not in folder]
     files = [file for folder in rooms for file in modules(folder) if file.stem not in doors]
     names = [file.stem for file in files]
@@ -120,7 +121,10 @@ def test_every_setting_has_a_reader():
         assert re.search(rf"\.{leaf}\b", text), f"nothing reads {key}"
 
 
-@pytest.mark.parametrize("module", ["results.__main__", "launch.sweep", "data.index"])
+@pytest.mark.parametrize(
+    "module",
+    ["results.__main__", "launch.sweep", "launch.evaluate", "launch.element", "data.index"],
+)
 def test_what_runs_on_a_login_node_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -11,6 +11,7 @@ from torch import nn
 
 from foundation.files import atomic_writer, duplicate
 from records.errors import RunError
+from records.summary import LAST_EPOCHS
 from training.seal import seal, verify
 from training.state import TrainState
 
@@ -18,7 +19,6 @@ LAST = "last.pt"
 PREVIOUS = "previous.pt"
 BEST = "best.pt"
 _REMEDY = "restore a copy, or delete the run directory to start over"
-KEEP_EPOCHS = 5  # weights of the last epochs, those that last5_avg averages over
 STATE = ("model", "optimizer", "scaler", "epochs_done")  # what training goes on from
 WEIGHTS = ("model", "epochs_done")  # what an evaluation needs
 
@@ -162,7 +162,7 @@ def save_epoch(folder: Path, content: dict[str, Any], is_best: bool) -> None:
     save_state(folder, content)
     if is_best:
         keep_best(folder, epoch)
-    (folder / epoch_name(epoch - KEEP_EPOCHS)).unlink(missing_ok=True)
+    (folder / epoch_name(epoch - LAST_EPOCHS)).unlink(missing_ok=True)
 
 
 def keep_best(folder: Path, epoch: int) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from foundation.errors import UserError, flush_output
-from training import rendezvous
+from training import network, rendezvous
 
 T = TypeVar("T")
 
@@ -68,6 +68,7 @@ def start() -> Process:
     backend = "gloo" if shared else "cpu:gloo,cuda:nccl"
     store, rank, world = next(dist.rendezvous("env://"))
     store = rendezvous.fresh(store, rank, world)
+    network.choose_interface(dist.PrefixStore("network", store), rank, world)
     group = dist.PrefixStore("group", store)
     dist.init_process_group(backend, store=group, rank=rank, world_size=world)
     return Process(rank, world, device, backend, local_rank, dist.PrefixStore("run", store))

@@ -64,7 +64,7 @@ def test_a_networks_zero_and_partial_rows_come_first_and_whole(tmp_path):
         (["--shard", "0/4"], "--shard 0/4: expected i/n, for example 1/4 to 4/4"),
         (["--shard", "5/4"], "--shard 5/4: expected i/n"),
         (["--shard", "half"], "--shard half: expected i/n"),
-        (["--retries", "-1"], "--retries -1: expected 0 or more"),
+        (["--retries", "-1"], "--retries: -1: expected 0 or more"),
     ],
 )
 def test_mistakes(arguments, line, main_of):
@@ -81,9 +81,9 @@ def test_a_run_that_fails_is_tried_again_and_then_left(images, tmp_path, main_of
     )
     settings = [*TINY[:6], *TINY[7:], f"data.root={images}", f"run.root={tmp_path / 'runs'}"]
     settings += ["train.epochs=1", "model.padding=zero"]
-    code, _, err = main_of(main, sweep, "--retries", "1", *settings)
+    code, out, err = main_of(main, sweep, "--retries", "1", *settings)
     assert code == 1
-    assert err.count("trying again (1 left)") == 1
+    assert out.count("trying again (1 left)") == 1
     assert "1 runs did not finish" in err
     states = {run.name: RunDir(run).status()["status"] for run in (tmp_path / "runs").iterdir()}
     assert sorted(states.values()) == ["failed", "finished"]

@@ -1,0 +1,101 @@
+"""Evaluate the finished runs of a sweep under every padding (Table 4), where that is missing.
+
+    python -m launch.evaluate configs/sweeps/tables_2_3.yaml data.root=/imagenet
+    python -m launch.evaluate configs/sweeps/tables_2_3.yaml --padding zero partial --submit slurm
+
+Give it the words that the sweep was given. What is there is skipped.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import get_args
+
+from configs.schema import EVALUATION_KEYS, Padding
+from foundation.errors import UserError, run_command
+from launch import options, slurm
+from launch.ledger import ledger
+from launch.local import do_here
+from launch.places import places
+from launch.work import Work, evaluation
+
+_SCHEMES = get_args(Padding)
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = _arguments()
+    runs, processes = options.selected(arguments)
+    folder = options.launch_folder(runs)
+    lines = ledger(runs)
+    unfinished = sum(line.standing.state != "finished" for line in lines)
+    if unfinished:
+        print(f"{unfinished} of {len(runs)} runs are not finished, and left out", file=sys.stderr)
+    words = [word for word in arguments.overrides if word.partition("=")[0] in EVALUATION_KEYS]
+    whole = [
+        evaluation(line.run, arguments.padding, words)
+        for line in lines
+        if line.standing.state == "finished"
+    ]
+    queued = {key for key, job in (slurm.jobs(folder) or {}).items() if job.state != "GONE"}
+    works = [
+        work
+        for work in whole
+        if work.standing().state != "finished" and (work.directory, work.paddings) not in queued
+    ]
+    under = ", ".join(arguments.padding)
+    print(f"{len(works)} of {len(whole)} finished runs to evaluate under {under}", file=sys.stderr)
+    if arguments.dry_run:
+        for work in works:
+            print(shlex.join(work.command(processes)))
+    elif works and arguments.submit == "slurm":
+        _submit(works, processes, folder, arguments)
+    elif works:
+        _do(works, processes, folder, arguments)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m launch.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_selection(parser)
+    parser.add_argument(
+        "--padding",
+        nargs="+",
+        choices=_SCHEMES,
+        default=list(_SCHEMES),
+        help="those to evaluate under (default: all four)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="the exact commands")
+    options.add_launch(parser)
+    return parser.parse_intermixed_args()
+
+
+def _submit(works: list[Work], processes: int, folder: Path, arguments: argparse.Namespace) -> None:
+    runs, _ = options.selected(arguments)
+    asked = options.resources(arguments, runs, processes)
+    submission = slurm.new_folder(folder, f"{arguments.sweep.stem}-evaluation")
+    facts = {name: getattr(arguments, name) for name in ("retries", "notify")}
+    facts |= {"sweep": str(arguments.sweep)}
+    job = slurm.submit(submission, works, processes, asked, facts)
+    print(f"job array {job}: {len(works)} evaluations; their consoles: {submission}/{job}_N.log")
+
+
+def _do(works: list[Work], processes: int, folder: Path, arguments: argparse.Namespace) -> None:
+    here = places(processes, arguments.at_once)
+    pool = (processes, here, arguments.retries)
+    stopped = do_here(works, pool, folder, str(arguments.sweep), arguments.notify)
+    if stopped:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(1)
+    left = [(work, work.standing()) for work in works]
+    failed = [f"{work.directory} ({known})" for work, known in left if known.state != "finished"]
+    if failed:
+        raise UserError(f"{len(failed)} runs were not evaluated: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,136 @@
+"""The ledger of a sweep: how every run stands, what was spent, and what is left to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from launch.costs import Estimate, Measured
+from launch.expand import PlannedRun
+from launch.standing import Standing, standing
+
+
+class Job(NamedTuple):
+    """What a queue says of a run's job."""
+
+    name: str  # as its commands take it, 12_3
+    state: str  # PENDING, RUNNING, ...
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run in the ledger.
+
+    Attributes:
+        run: as planned.
+        standing: how it stands.
+        spent: GPU-seconds of its epochs.
+        epoch: what an epoch of it takes; None: unknown.
+        job: in a queue, if it has one there.
+    """
+
+    run: PlannedRun
+    standing: Standing
+    spent: float
+    epoch: Estimate | None
+    job: Job | None
+
+    @property
+    def left(self) -> float | None:
+        """GPU-seconds to its end, None if unknown."""
+        if self.standing.state == "finished":
+            return 0.0
+        if self.epoch is None:
+            return None
+        known = self.standing
+        done = known.epochs + (known.step / known.steps if known.steps else 0)
+        return max(0.0, self.run.config.train.epochs - done) * self.epoch.gpu_seconds
+
+
+def ledger(
+    runs: Sequence[PlannedRun],
+    stated: float | None = None,
+    jobs: Mapping[Path, Job] | None = None,
+) -> list[Line]:
+    """Return a line a run, from the run directories alone.
+
+    Args:
+        runs: of a sweep.
+        stated: images/s of a GPU for ResNet-50 at 224 px; None: what was measured or published.
+        jobs: by run directory, what a queue has; None: it was not asked, or there is none.
+    """
+    known = [(run, _after(standing(run), run, jobs)) for run in runs]
+    epochs = [[s * one.processes for s in one.epoch_seconds] for _, one in known]
+    measured = Measured((run.config, own) for (run, _), own in zip(known, epochs, strict=True))
+    return [
+        Line(
+            run,
+            one,
+            sum(own),
+            measured.estimate(run.config, own, stated),
+            (jobs or {}).get(run.directory.path),
+        )
+        for (run, one), own in zip(known, epochs, strict=True)
+    ]
+
+
+def _after(one: Standing, run: PlannedRun, jobs: Mapping[Path, Job] | None) -> Standing:
+    """Return how a run stands after its queue was heard, which knows of hosts that are not seen."""
+    job = (jobs or {}).get(run.directory.path)
+    if job is None or one.state == "finished":
+        return one
+    if job.state == "GONE":
+        if one.state != "running":
+            return one
+        return replace(one, state="interrupted", reason=f"its job {job.name} is gone")
+    if job.state in ("PENDING", "REQUEUED", "SUSPENDED"):
+        because = f" ({job.reason})" if job.reason not in ("", "None") else ""
+        return replace(one, state="queued", reason=f"job {job.name}{because}")
+    if one.state in ("not started", "interrupted"):
+        return replace(one, state="starting", reason=f"job {job.name}")
+    return one
+
+
+def totals(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return how many runs are in which state, GPU-hours spent and left, and hours to the end.
+
+    `hours_left` supposes that as many GPUs work as do now; None: none does, or the work is unknown.
+    """
+    states: dict[str, int] = {}
+    for line in lines:
+        states[line.standing.state] = states.get(line.standing.state, 0) + 1
+    left = [line.left for line in lines]
+    known = sum(one for one in left if one is not None)
+    gpus = sum(one.standing.processes for one in lines if one.standing.state == "running")
+    return {
+        "runs": len(lines),
+        "states": states,
+        "gpu_hours_spent": sum(line.spent for line in lines) / 3600,
+        "gpu_hours_left": None if None in left else known / 3600,
+        "gpus_at_work": gpus,
+        "hours_left": known / 3600 / gpus if gpus and None not in left else None,
+    }
+
+
+def record(line: Line) -> dict[str, Any]:
+    """Return a line as `--json` prints it."""
+    known = line.standing
+    return {
+        "name": line.run.config.run.name,
+        "directory": str(line.run.directory.path),
+        "state": known.state,
+        "reason": known.reason,
+        "epoch": known.epochs,
+        "epochs": line.run.config.train.epochs,
+        "step": known.step,
+        "steps": known.steps,
+        "best": known.best,
+        "images_per_second": known.images_per_second,
+        "eta_seconds": known.eta,
+        "host": known.host,
+        "restarts": known.restarts,
+        "gpu_hours_spent": line.spent / 3600,
+        "gpu_hours_left": None if line.left is None else line.left / 3600,
+        "job": line.job.name if line.job else None,
+    }

@@ -1,0 +1,124 @@
+"""A run of two nodes: two torchrun agents that meet by c10d, here on one machine."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands.runs import (
+    CONFIG,
+    NAME,
+    SETTINGS,
+    assert_all_gone,
+    assert_same_run,
+    kill_all,
+    wait_for,
+)
+from tests.conftest import ROOT
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def agent(root, images, endpoint, *options, inside=(), settings=()):
+    """Start one of the two agents."""
+    words = [*SETTINGS, f"data.root={images}", f"run.root={root}", *settings]
+    meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=run"]
+    meeting += [f"--rdzv-endpoint={endpoint}", *options]
+    return subprocess.Popen(
+        [
+            *inside,
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            *meeting,
+            "train.py",
+            CONFIG,
+            *words,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def outcome(agents):
+    return [(one.communicate(timeout=240)[0], one.returncode) for one in agents]
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_and_started_again(straight, images, tmp_path):
+    endpoint = f"127.0.0.1:{free_port()}"
+    first, second = (agent(tmp_path, images, endpoint, "--max-restarts=3") for _ in range(2))
+    wait_for(tmp_path / NAME / "checkpoints" / "previous.pt", first)
+    # The one that holds the meeting's store must stay: the other one is killed.
+    second.send_signal(signal.SIGKILL)
+    second.communicate()
+    again = agent(tmp_path, images, endpoint, "--max-restarts=3")
+    for output, code in outcome([first, again]):
+        assert code == 0, output
+    assert_all_gone(tmp_path)
+    assert json.loads((tmp_path / NAME / "environment.json").read_text())["restarts"] >= 1
+    assert_same_run(tmp_path / NAME, straight)
+
+
+@pytest.fixture
+def hosts():
+    """Two network namespaces, each with an address of its own, joined by a cable."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("network namespaces need root and iproute2")
+    names = [f"pcpad{os.getpid()}{letter}" for letter in "ab"]
+    cable = [f"p{os.getpid() % 100000}{letter}" for letter in "ab"]
+
+    def ip(*words, check=True):
+        return subprocess.run(["ip", *words], capture_output=True, check=check)
+
+    if ip("netns", "add", names[0], check=False).returncode:
+        pytest.skip("network namespaces are not allowed here")
+    try:
+        ip("netns", "add", names[1])
+        ip("link", "add", cable[0], "type", "veth", "peer", "name", cable[1])
+        for number, (name, end) in enumerate(zip(names, cable, strict=True), start=1):
+            ip("link", "set", end, "netns", name)
+            ip("-n", name, "address", "add", f"10.123.45.{number}/24", "dev", end)
+            ip("-n", name, "link", "set", end, "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield names, cable
+    finally:
+        for name in names:
+            ip("netns", "delete", name, check=False)
+
+
+@pytest.mark.slow
+def test_two_hosts_find_each_others_network(straight, images, tmp_path, hosts):
+    """Their name, which is this machine's, means the loopback: gloo would wait there for ever."""
+    names, cable = hosts
+    endpoint = f"10.123.45.1:{free_port()}"
+    agents = [
+        agent(
+            tmp_path,
+            images,
+            endpoint,
+            f"--local-addr=10.123.45.{number}",
+            inside=["ip", "netns", "exec", name],
+        )
+        for number, name in enumerate(names, start=1)
+    ]
+    try:
+        outcomes = outcome(agents)
+    finally:
+        kill_all(tmp_path)
+    for (output, code), end, number in zip(outcomes, cable, (1, 2), strict=True):
+        assert code == 0, output
+        assert f"network {end} (10.123.45.{number})" in output
+    assert_same_run(tmp_path / NAME, straight)

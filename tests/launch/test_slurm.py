@@ -1,0 +1,202 @@
+"""Sweeps on a real Slurm: whatever happens to an element, its run ends as if nothing had."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch import slurm
+from records.run_dir import RunDir
+from tests.commands.runs import assert_same_run
+from tests.conftest import ROOT, TINY
+from tests.launch.cluster import cluster, missing
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "-"),
+]
+SETTINGS = [*TINY, "data.backend=synthetic", "data.synthetic_size=[480, 12]", "train.epochs=3"]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("slurm"), 16817) as made:
+        yield made
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Write a sweep over these seeds; return the words of its commands, and their run.root."""
+
+    def write(seeds, *settings):
+        (tmp_path / "run.yaml").write_text(f"base: {ROOT / 'configs/resnet50.yaml'}\n")
+        file = tmp_path / "sweep.yaml"
+        file.write_text(f"configs: [run.yaml]\ngrid:\n  seed: {seeds}\nnproc_per_node: 1\n")
+        return [file, *SETTINGS, *settings, f"run.root={tmp_path / 'runs'}"]
+
+    return write
+
+
+def ask(*words, module="launch.sweep", code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, words)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def submit(words, *options, module="launch.sweep"):
+    return ask(*words, "--submit", "slurm", "--gpus", "0", *options, module=module)
+
+
+def run(tmp_path, seed):
+    return RunDir(tmp_path / "runs" / f"resnet50_zero_seed{seed}")
+
+
+def state(one):
+    return one.state().get("status")
+
+
+def ledger(words):
+    return {line["name"][-1]: line for line in json.loads(ask(*words, "--json"))["runs"]}
+
+
+def assert_as_if_nothing_had_happened(tmp_path, seeds, *settings):
+    for seed in seeds:
+        place = f"run.root={tmp_path / 'undisturbed'}"
+        config = ROOT / "configs/resnet50.yaml"
+        subprocess.run(
+            [sys.executable, "train.py", config, *SETTINGS, *settings, f"seed={seed}", place],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            check=True,
+        )
+        one = run(tmp_path, seed)
+        assert_same_run(one.path, tmp_path / "undisturbed" / one.path.name)
+
+
+def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
+    words = sweep([1, 2, 3, 4])
+    notices = tmp_path / "notices"
+    out = submit(words, "--at-once", "2", "--notify", f"cat >> {notices}")
+    assert "job array" in out
+    seeds = [run(tmp_path, seed) for seed in (1, 2, 3, 4)]
+    assert "nothing to submit" in submit(words)  # twice is once
+    here.wait(lambda: seeds[0].metrics_file.exists(), "the first epoch")
+
+    # Somebody with more to say takes the node: both running elements save their step and wait.
+    words_ = ["sbatch", "--parsable", "--partition=high", "--cpus-per-task=4", "--wrap=sleep 1"]
+    urgent = here.ask(*words_).strip()
+    here.wait(lambda: ("wrap", "N/A") not in here.jobs(), f"job {urgent}")
+    assert [state(one) for one in seeds[:2]] == ["interrupted"] * 2
+    states = {seed: line["state"] for seed, line in ledger(words).items()}
+    assert set(states.values()) <= {"queued", "starting", "running"}
+    here.restart_controller()
+    here.wait(lambda: state(seeds[0]) == "running", "its return")
+
+    # An administrator requeues one; somebody cancels another, which then stays away.
+    jobs = here.jobs()
+    array = next(job for (name, _), (_, job) in jobs.items() if name.startswith("sweep"))
+    array = array.partition("_")[0]
+    here.wait(lambda: state(seeds[1]) == "running", "the second one's return")
+    here.ask("scontrol", "requeue", f"{array}_0")
+    here.ask("scancel", f"{array}_1")
+    here.wait(lambda: state(seeds[1]) == "interrupted", "the cancelled one's end")
+    here.wait(lambda: (out.split("/")[-2], "1") not in here.jobs(), "its leaving the queue")
+
+    # No new ones for a while.
+    node = os.uname().nodename.split(".")[0]
+    here.ask("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    here.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    here.wait(lambda: not here.jobs(), "the end", seconds=400)
+    assert [state(one) for one in seeds] == ["finished", "interrupted", "finished", "finished"]
+    line = ledger(words)["2"]
+    assert (line["state"], line["reason"]) == ("interrupted", seeds[1].status()["reason"])
+
+    out = submit(words, "--notify", f"cat >> {notices}")
+    assert ": 1 runs;" in out
+    here.wait(lambda: state(seeds[1]) == "finished", "the resubmitted one's end")
+    here.wait(lambda: not here.jobs(), "the end")
+    assert_as_if_nothing_had_happened(tmp_path, (1, 2, 3, 4))
+    [notice] = [json.loads(line) for line in notices.read_text().splitlines()]
+    assert (notice["event"], notice["runs"]) == ("sweep complete", 1)
+    assert min(one["restarts"] for one in list(ledger(words).values())[:2]) >= 1
+
+
+def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
+    longer = "data.synthetic_size=[3600, 12]"
+    words = sweep([1], longer, "train.epochs=2")
+    # Slurm looks at limits once in half a minute, and a minute is the shortest.
+    submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50")
+    one = run(tmp_path, 1)
+    here.wait(lambda: state(one) == "interrupted", "the time limit")
+    assert one.status()["reason"] == "the file stop"
+    here.wait(lambda: state(one) == "finished", "the end", seconds=600)
+    assert json.loads(one.environment_file.read_text())["restarts"] >= 1
+    assert_as_if_nothing_had_happened(tmp_path, [1], longer, "train.epochs=2")
+
+
+def test_failures_are_tried_again_and_told_and_evaluations_are_an_array(here, sweep, tmp_path):
+    words = sweep([1, 2], "train.epochs=1")
+    blocked = run(tmp_path, 2).path
+    blocked.mkdir(parents=True)
+    (blocked / "notes").write_text("mine")
+    notices = tmp_path / "notices"
+    submit(words, "--retries", "1", "--notify", f"cat >> {notices}")
+    here.wait(lambda: not here.jobs(), "the end")
+    assert state(run(tmp_path, 1)) == "finished"
+    [notice] = [json.loads(line) for line in notices.read_text().splitlines()]
+    assert (notice["event"], notice["run"]) == ("run failed", "resnet50_zero_seed2")
+    [log] = (tmp_path / "runs.launch").glob("slurm/*/*_1.log")
+    assert log.read_text().count("exists and is not a run directory") == 2
+    assert "trying again (1 left)" in log.read_text()
+
+    paddings = ["--padding", "zero", "partial"]
+    out = submit(words, *paddings, module="launch.evaluate")
+    assert "1 of 2 runs are not finished, and left out" in out
+    here.wait(lambda: not here.jobs(), "the evaluations")
+    names = {file.name for file in run(tmp_path, 1).evaluations.glob("*.json")}
+    assert names == {"zero.json", "partial.json"}
+    assert "0 of 1 finished runs to evaluate" in submit(words, *paddings, module="launch.evaluate")
+
+
+def test_what_slurm_refuses_is_one_line_and_leaves_nothing(here, sweep, tmp_path, monkeypatch):
+    words = sweep([1])
+    for options, told in (
+        (["--partition", "nowhere"], "sbatch refuses: sbatch: error: invalid partition specified"),
+        (["--cpus", "4000"], "sbatch refuses: sbatch: error: "),
+        (["--time-limit", "soon"], "sbatch refuses: sbatch: error: "),
+        (["--sbatch-option=--nonsense"], "sbatch refuses: sbatch: unrecognized option"),
+        (["--sbatch-file", "nothing"], "--sbatch-file nothing: there is no such file"),
+    ):
+        out = ask(*words, "--submit", "slurm", "--gpus", "0", *options, code=2)
+        [line] = [line for line in out.splitlines() if line.startswith("error: ")]
+        assert told in line
+        assert "Traceback" not in out
+    assert not here.jobs()
+    assert not list(tmp_path.glob("runs.launch/slurm/*"))
+
+
+def test_the_first_elements_requeue_leaves_the_others_alone(here, tmp_path):
+    """Job id and array id of an array's last element are one number: never requeue by it."""
+    script = tmp_path / "sleep.sh"
+    script.write_text("#!/bin/sh\nsleep 60\n")
+    words = ["sbatch", "--parsable", "--array=0-2", f"--output={tmp_path}/%a", "--requeue", script]
+    array = here.ask(*map(str, words)).strip()
+    running = lambda: [s for s, _ in here.jobs().values()].count("RUNNING")  # noqa: E731
+    here.wait(lambda: running() == 3, "the start")
+    slurm.requeue(array, "2")
+    found = {index: state for (_, index), (state, _) in here.jobs().items()}
+    assert found.pop("2") != "RUNNING"
+    assert set(found.values()) == {"RUNNING"}
+    here.ask("scancel", array)
+    here.wait(lambda: not here.jobs(), "the end")
+    assert Path(script).exists()
