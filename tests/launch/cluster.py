@@ -87,12 +87,11 @@ class Cluster:
 
     def hurry(self):
         """Begin at once what was requeued, for which Slurm takes two minutes otherwise."""
-        for state, job in self.jobs().values():
-            if state == "PENDING":
-                # A running one's cannot be changed.
-                subprocess.run(
-                    ["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True
-                )
+        told = self.ask("squeue", "--noheader", "--array", "--format=%r|%F_%K").splitlines()
+        for reason, job in (line.strip().split("|") for line in told):
+            if reason == "BeginTime":
+                update = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
+                subprocess.run(update, capture_output=True)  # it may have begun meanwhile
 
     def wait(self, condition, what, seconds=240):
         """Wait for a condition; what is requeued need not wait."""

@@ -90,10 +90,11 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     assert "job array" in out
     seeds = [run(tmp_path, seed) for seed in (1, 2, 3, 4)]
     assert "nothing to submit" in submit(words)  # twice is once
-    here.wait(lambda: seeds[0].metrics_file.exists(), "the first epoch")
+    here.wait(lambda: all(one.metrics_file.exists() for one in seeds[:2]), "the first epochs")
 
     # Somebody with more to say takes the node: both running elements save their step and wait.
-    words_ = ["sbatch", "--parsable", "--partition=high", "--cpus-per-task=4", "--wrap=sleep 1"]
+    words_ = ["sbatch", "--parsable", "--partition=high", "--cpus-per-task=4"]
+    words_ += [f"--output={tmp_path}/urgent", "--wrap=sleep 1"]
     urgent = here.ask(*words_).strip()
     here.wait(lambda: ("wrap", "N/A") not in here.jobs(), f"job {urgent}")
     assert [state(one) for one in seeds[:2]] == ["interrupted"] * 2
@@ -132,8 +133,8 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
 
 
 def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
-    longer = "data.synthetic_size=[3600, 12]"
-    words = sweep([1], longer, "train.epochs=2")
+    longer = "data.synthetic_size=[4800, 12]"
+    words = sweep([1], longer, "train.epochs=1")
     # Slurm looks at limits once in half a minute, and a minute is the shortest.
     submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50")
     one = run(tmp_path, 1)
@@ -141,7 +142,7 @@ def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
     assert one.status()["reason"] == "the file stop"
     here.wait(lambda: state(one) == "finished", "the end", seconds=600)
     assert json.loads(one.environment_file.read_text())["restarts"] >= 1
-    assert_as_if_nothing_had_happened(tmp_path, [1], longer, "train.epochs=2")
+    assert_as_if_nothing_had_happened(tmp_path, [1], longer, "train.epochs=1")
 
 
 def test_failures_are_tried_again_and_told_and_evaluations_are_an_array(here, sweep, tmp_path):
