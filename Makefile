@@ -1,6 +1,6 @@
 # make demo   train, cross-evaluate and print Tables 2, 3 and 4 on a small real data set
 # make test   run the tests
-# make test-slow   and those that kill a run at 30 random moments
+# make test-slow   and those that kill a run at 30 random moments, and sweeps on a real Slurm
 # make lint   check style
 # make lock   resolve requirements.lock again from pyproject.toml
 # Each sets up what it needs (.venv, pinned by requirements.lock) and reuses it the next time.
@@ -35,7 +35,7 @@ test: env
 		--no-loadscope-reorder -m "not slow"
 
 test-slow: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m slow
 
 lint: env
 	$(BIN)/ruff check .

@@ -25,8 +25,8 @@ NETWORKS = {
 }
 STATED = 357.0  # images/s of one GPU that trains ResNet-50 at 224 px
 _STATED_BY = (
-    f"no epoch measured yet: {STATED:g} images/s a GPU for ResNet-50 at 224 px, what NVIDIA's "
-    f"DeepLearningExamples state for a V100 in fp32 (2,858 on eight); other networks by their "
+    f"a published figure, as no epoch is measured yet: {STATED:g} images/s a GPU for ResNet-50 at "
+    f"224 px (NVIDIA's DeepLearningExamples, V100, fp32: 2,858 on eight), other networks by their "
     f"multiply-adds; say --images-per-second for your GPUs"
 )
 _IMAGENET = (1_281_167, 50_000)  # training and validation images

@@ -16,15 +16,9 @@ from launch.ledger import Line, totals
 from launch.show import hours
 
 
-def plan_table(lines: Sequence[Line], title: str, gpus: int | None) -> Table:
-    """Return the runs with the GPU-hours and the disk that each takes, and the sums below.
-
-    Args:
-        lines: of the ledger.
-        title: of the table.
-        gpus: that are at work together (processes, on a CPU); None: unknown.
-    """
-    made = Table(title=f"plan of {title}", box=box.SIMPLE_HEAD, title_justify="left")
+def plan_table(lines: Sequence[Line]) -> Table:
+    """Return the runs with the GPU-hours and the disk that each takes."""
+    made = Table(box=box.SIMPLE_HEAD)
     made.add_column("run", no_wrap=True)
     made.add_column("state")
     for name in ("epochs", "GPU-hours left", "disk (GB)"):
@@ -38,12 +32,16 @@ def plan_table(lines: Sequence[Line], title: str, gpus: int | None) -> Table:
             "?" if line.left is None else hours(line.left / 3600),
             "?" if size is None else f"{size.kept / 1e9:.2f}",
         )
-    made.caption = "\n".join(_sums(lines, gpus))
-    made.caption_justify = "left"
     return made
 
 
-def _sums(lines: Sequence[Line], gpus: int | None) -> list[str]:
+def plan_sums(lines: Sequence[Line], gpus: int | None) -> list[str]:
+    """Return what there is to do in all, what it takes, and where the figures come from.
+
+    Args:
+        lines: of the ledger.
+        gpus: that are at work together (processes, on a CPU); None: unknown.
+    """
     sums = totals(lines)
     todo = sums["runs"] - sums["states"].get("finished", 0)
     left = sums["gpu_hours_left"]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from launch.ledger import Line
 from launch.show import line_text, table, totals_text
@@ -17,17 +18,21 @@ from launch.show import line_text, table, totals_text
 Screen = tuple[Callable[[str], None], Callable[[object], None]]
 
 
-def print_table(made: Table, file: IO[str] | None = None) -> None:
+def print_table(title: str, made: Table, notes: Sequence[str], file: IO[str] | None = None) -> None:
     """Print a table; where nobody's terminal has a width, as wide as it is."""
     out = file or sys.stdout
     width = None if out.isatty() else 200
-    Console(file=out, width=width, highlight=False).print(made)
+    console = Console(file=out, width=width, highlight=False, markup=False, soft_wrap=True)
+    console.print(title)
+    console.print(made, soft_wrap=False)
+    for note in notes:
+        console.print(note)
 
 
 def print_ledger(lines: Sequence[Line], title: str) -> None:
     """Print the ledger: a table on a terminal, a line a run elsewhere."""
     if sys.stdout.isatty():
-        print_table(table(lines, title))
+        print_table(title, table(lines), [totals_text(lines)])
         return
     for line in lines:
         print(line_text(line))
@@ -83,10 +88,9 @@ def live(lines: Callable[[], list[Line]], title: str, every: float = 5.0) -> Ite
         yield lambda text: console.print(text, markup=False), tick
 
 
-def _at_work(lines: Sequence[Line], title: str, height: int) -> Table:
+def _at_work(lines: Sequence[Line], title: str, height: int) -> Group:
     """Return the runs that something happens to, as many as there is room for, and the totals."""
     quiet = ("finished", "not started")
     active = [line for line in lines if line.standing.state not in quiet]
-    made = table(active[: max(1, height)], title)
-    made.caption = totals_text(lines)
-    return made
+    shown = table(active[: max(1, height)])
+    return Group(Text(title), shown, Text(totals_text(lines)))

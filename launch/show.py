@@ -59,9 +59,9 @@ def totals_text(lines: Sequence[Line]) -> str:
     return ", ".join(parts)
 
 
-def table(lines: Sequence[Line], title: str) -> Table:
+def table(lines: Sequence[Line]) -> Table:
     """Return the ledger as a table for a terminal."""
-    made = Table(title=title, box=box.SIMPLE_HEAD, caption=totals_text(lines), title_justify="left")
+    made = Table(box=box.SIMPLE_HEAD)
     made.add_column("run", no_wrap=True)
     made.add_column("state", no_wrap=True)
     for name in ("epoch", "step", "best", "images/s", "ETA"):
@@ -93,8 +93,8 @@ def _cells(line: Line) -> list[Any]:
 
 
 def hours(value: float) -> str:
-    """Return hours, to three digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Return hours as people read them."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _speed(value: float | None) -> str:

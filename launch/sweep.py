@@ -16,6 +16,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import IO
 
 from foundation.errors import run_command
 from launch import options, screen, show, slurm
@@ -23,7 +24,7 @@ from launch.expand import PlannedRun
 from launch.ledger import Line, ledger, record, totals
 from launch.local import do_here
 from launch.places import places
-from launch.plan import check_places, plan_table
+from launch.plan import check_places, plan_sums, plan_table
 from launch.work import training
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         _submit(lines, processes, arguments)
         return
     here = places(processes, arguments.at_once)
-    screen.print_table(plan_table(lines, str(arguments.sweep), processes * len(here)))
+    _show_plan(lines, arguments, processes * len(here))
     stopped = do_here(
         [training(run) for run in runs],
         (processes, here, arguments.retries),
@@ -106,9 +107,19 @@ def _status(runs: Sequence[PlannedRun], arguments: argparse.Namespace) -> None:
         screen.watch(lines, title, arguments.watch)
 
 
+def _show_plan(
+    lines: Sequence[Line],
+    arguments: argparse.Namespace,
+    gpus: int | None,
+    file: IO[str] | None = None,
+) -> None:
+    title = f"plan of {arguments.sweep}"
+    screen.print_table(title, plan_table(lines), plan_sums(lines, gpus), file)
+
+
 def _dry_run(lines: Sequence[Line], processes: int, arguments: argparse.Namespace) -> None:
     """Print the plan, and on standard output what can be pasted."""
-    screen.print_table(plan_table(lines, str(arguments.sweep), None), file=sys.stderr)
+    _show_plan(lines, arguments, None, sys.stderr)
     runs = [line.run for line in lines]
     if arguments.submit == "local":
         for run in runs:
@@ -135,7 +146,7 @@ def _submit(lines: Sequence[Line], processes: int, arguments: argparse.Namespace
         return
     runs = [line.run for line in todo]
     asked = options.resources(arguments, runs, processes)
-    screen.print_table(plan_table(lines, str(arguments.sweep), None))
+    _show_plan(lines, arguments, None)
     folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
     facts = {
         "sweep": str(arguments.sweep),

@@ -37,7 +37,7 @@ def cut_after(root, images, seconds, victim):
     ("rank", "operation", "victim"),
     [
         (0, 40, "rank"),
-        (0, 60, "launcher"),
+        pytest.param(0, 60, "launcher", marks=pytest.mark.slow),
         pytest.param(0, 66, "all", marks=pytest.mark.slow),
     ],
 )

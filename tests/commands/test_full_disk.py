@@ -43,7 +43,7 @@ def alone(images, tmp_path_factory):
         pytest.param(f"{NAME}/progress.json", 1, marks=pytest.mark.slow),
         (f"{NAME}/checkpoints/last.pt", 1),
         pytest.param(f"{NAME}/checkpoints/previous.pt", 1, marks=pytest.mark.slow),
-        (f"{NAME}/checkpoints/epoch_000.pt", 0),
+        pytest.param(f"{NAME}/checkpoints/epoch_000.pt", 0, marks=pytest.mark.slow),
     ],
     ids=["progress", "last", "previous", "epoch"],
 )

@@ -140,6 +140,7 @@ def test_nodes_resume_from_one_state_or_not_at_all(interrupted, tmp_path):
     assert len(rows_without_times(interrupted)) == 2
 
 
+@pytest.mark.slow
 def test_evaluation_is_one_on_all_nodes(interrupted, tmp_path):
     nodes = two_nodes(
         [interrupted, "--padding", "zero"], [interrupted, "--padding", "partial"],

@@ -42,7 +42,7 @@ def by_file(root, process):
     [
         pytest.param(by_torchrun(signal.SIGTERM), "SIGTERM", marks=pytest.mark.slow),
         (by_torchrun(signal.SIGINT), "SIGINT"),
-        (to_one_rank, "SIGUSR1"),
+        pytest.param(to_one_rank, "SIGUSR1", marks=pytest.mark.slow),
         (by_file, "the file stop"),
     ],
     ids=["SIGTERM", "SIGINT", "SIGUSR1 to one rank", "file"],
@@ -135,6 +135,7 @@ def test_an_error_of_one_process_is_told_first(images, tmp_path):
     assert (status["status"], status["reason"]) == ("failed", "RuntimeError: injected fault")
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_what_died(straight, images, tmp_path):
     """With --max-restarts it gives the same command again by itself."""
     process = launch(tmp_path, images, torchrun=["--max-restarts=1"])
@@ -146,6 +147,7 @@ def test_torchrun_restarts_what_died(straight, images, tmp_path):
     assert_same_run(tmp_path / NAME, straight)
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on(images, tmp_path):
     """2, 1 and 3 processes: every image once an epoch, in the order of the plan."""
     run = RunDir(tmp_path / NAME)

@@ -93,7 +93,7 @@ class Cluster:
                 update = ["scontrol", "update", f"JobId={job}", "StartTime=now"]
                 subprocess.run(update, capture_output=True)  # it may have begun meanwhile
 
-    def wait(self, condition, what, seconds=240):
+    def wait(self, condition, what, seconds=400):
         """Wait for a condition; what is requeued need not wait."""
         deadline = time.monotonic() + seconds
         while not condition():

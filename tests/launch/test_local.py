@@ -96,7 +96,7 @@ def test_the_plan_says_what_it_goes_by(tmp_path, main_of):
     code, out, err = main_of(main, paper, "--dry-run", f"run.root={tmp_path}")
     assert (code, len(out.splitlines())) == (0, 100)
     assert "100 of 100 runs to do" in err
-    assert "GPU-hours by no epoch measured yet: 357 images/s a GPU for ResNet-50" in err
+    assert "GPU-hours by a published figure, as no epoch is measured yet: 357 images/s a GPU" in err
     assert "264 GB of checkpoints when all are finished" in err
     words = ["--only", "model.arch=resnet50", "--only", "seed=1", "--images-per-second", "1000"]
     err = main_of(main, paper, "--dry-run", *words, f"run.root={tmp_path}")[2]
