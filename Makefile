@@ -35,7 +35,7 @@ test: env
 		--no-loadscope-reorder -m "not slow"
 
 test-slow: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m slow
 
 lint: env
 	$(BIN)/ruff check .

@@ -103,21 +103,30 @@ class Pool:
         return state not in ("finished", "running")
 
     def _start(self, work: Work, title: str, left: int, place: Place) -> _Attempt:
-        log = None
-        if self.logs is not None:
-            log = open(self.logs / f"{work.name}.log", "ab")  # noqa: SIM115
+        log = self._console(work)
         where = "" if log is None else f": begins on {place}; its console: {log.name}"
         self.reports.say(title + where)
         process = subprocess.Popen(
             work.command(self.processes),
             env=place.environment(),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log and subprocess.STDOUT,
+            stdout=log or (self.logs and subprocess.DEVNULL),
+            stderr=self.logs and subprocess.STDOUT,
             start_new_session=True,  # a terminal's Ctrl-C is this command's, which asks once
             preexec_fn=stop_with_parent,
         )
         return _Attempt(work, title, place, process, log, left)
+
+    def _console(self, work: Work) -> IO[bytes] | None:
+        """Open the file of a work's console; a full disk there is no reason to leave the work."""
+        if self.logs is None:
+            return None
+        file = self.logs / f"{work.name}.log"
+        try:
+            return open(file, "ab")
+        except OSError as error:
+            self.reports.say(f"{file}: cannot be written ({error.strerror}); the console is lost")
+            return None
 
     def _stop(self, working: Sequence[_Attempt]) -> None:
         self.reports.say(f"stopping: waiting for {len(working)} to end (Ctrl-C again: at once)")

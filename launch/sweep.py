@@ -45,15 +45,18 @@ def main() -> None:
         return
     here = places(processes, arguments.at_once)
     _show_plan(lines, arguments, processes * len(here))
-    stopped = do_here(
-        [training(run) for run in runs],
-        (processes, here, arguments.retries),
-        options.launch_folder(runs),
-        str(arguments.sweep),
-        arguments.notify,
-        lambda: _ledger(runs),
-    )
-    _conclude(runs, stopped)
+    try:
+        stopped = do_here(
+            [training(run) for run in runs],
+            (processes, here, arguments.retries),
+            options.launch_folder(runs),
+            str(arguments.sweep),
+            arguments.notify,
+            lambda: _ledger(runs),
+        )
+        _conclude(runs, stopped)
+    except BrokenPipeError:  # quietly, but it is not done
+        sys.exit(1)
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,22 +10,16 @@ import sys
 import pytest
 import torch
 
-from tests.conftest import ROOT, TINY, rows_without_times
+from tests.conftest import ROOT, TINY, free_port, rows_without_times
 
 # Noise instead of images: nothing here depends on them.
 QUICK = [*TINY, "data.backend=synthetic", "data.synthetic_size=[12, 6]", "train.epochs=1"]
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1])
-
-
 def two_nodes(*own, script="train.py", roots=(ROOT, ROOT), folders=(None, None)):
     """Start a process on each of two nodes with its `own` arguments; return [(code, output)]."""
     shared = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "OMP_NUM_THREADS": "1"}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{free_port()}"}
     started = [
         subprocess.Popen(
             [sys.executable, str(root / script), *map(str, arguments)],

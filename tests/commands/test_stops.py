@@ -41,7 +41,7 @@ def by_file(root, process):
     ("ask", "reason"),
     [
         pytest.param(by_torchrun(signal.SIGTERM), "SIGTERM", marks=pytest.mark.slow),
-        (by_torchrun(signal.SIGINT), "SIGINT"),
+        pytest.param(by_torchrun(signal.SIGINT), "SIGINT", marks=pytest.mark.slow),
         pytest.param(to_one_rank, "SIGUSR1", marks=pytest.mark.slow),
         (by_file, "the file stop"),
     ],

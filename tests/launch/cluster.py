@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.conftest import free_port
+
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SBIN = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 
@@ -50,6 +52,10 @@ def missing():
     return "" if os.geteuid() == 0 else "Slurm's daemons need root"
 
 
+class NoCluster(Exception):
+    """Slurm is installed, but its daemons do not get on here."""
+
+
 class Cluster:
     """The running cluster."""
 
@@ -59,16 +65,31 @@ class Cluster:
     def start(self, daemon, *options):
         subprocess.run([shutil.which(daemon, path=SBIN), *options], check=True)
 
-    def stop(self, daemon, pid_file):
-        with open(self.folder / pid_file) as file:
-            pid = int(file.read())
+    def wait_for_node(self):
+        """Wait until jobs could begin; say what stands against it otherwise."""
+        deadline = time.monotonic() + 60
+        while True:
+            told = subprocess.run(
+                ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True
+            )
+            if "idle" in told.stdout:
+                return
+            if time.monotonic() > deadline:
+                raise NoCluster(f"{told.stdout}{told.stderr}\n{self.story()}")
+            time.sleep(0.5)
+
+    def stop(self, pid_file):
+        file = self.folder / pid_file
+        if not file.exists():  # it did not get so far
+            return
+        pid = int(file.read_text())
         os.kill(pid, 15)
         deadline = time.monotonic() + 30
         while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def restart_controller(self):
-        self.stop("slurmctld", "slurmctld.pid")
+        self.stop("slurmctld.pid")
         self.start("slurmctld")
 
     def ask(self, *command):
@@ -108,7 +129,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder, port):
+def cluster(folder):
     """Run a cluster whose files lie in `folder`; SLURM_CONF names it while it runs."""
     host = os.uname().nodename.split(".")[0]
     for name in ("state", "spool", "munge"):
@@ -118,25 +139,22 @@ def cluster(folder, port):
     key.write_bytes(os.urandom(64))
     key.chmod(0o600)
     conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(host=host, folder=folder, port=port, port1=port + 1))
+    conf.write_text(CONF.format(host=host, folder=folder, port=free_port(), port1=free_port()))
     os.environ["SLURM_CONF"] = str(conf)
     here = Cluster(folder)
     munge = {"socket": "socket", "key-file": "key", "pid-file": "pid", "seed-file": "seed"}
     munge["log-file"] = "munged.log"
     options = [f"--{option}={folder}/munge/{name}" for option, name in munge.items()]
-    here.start("munged", "--force", *options)
-    here.start("slurmctld")
-    here.start("slurmd")
+    started = []
     try:
-        idle = lambda: "idle" in here.ask("sinfo", "--noheader", "--format=%T")  # noqa: E731
-        deadline = time.monotonic() + 60
-        while not idle():
-            assert time.monotonic() < deadline, here.story()
-            time.sleep(0.5)
+        for daemon, words in (("munged", ["--force", *options]), ("slurmctld", []), ("slurmd", [])):
+            here.start(daemon, *words)
+            started.append(daemon)
+        here.wait_for_node()
         yield here
     finally:
         subprocess.run(["scancel", "--user=root"], capture_output=True)
-        for daemon, file in (("slurmd", "slurmd.pid"), ("slurmctld", "slurmctld.pid")):
-            here.stop(daemon, file)
-        here.stop("munged", "munge/pid")
+        files = {"munged": "munge/pid", "slurmctld": "slurmctld.pid", "slurmd": "slurmd.pid"}
+        for daemon in reversed(started):
+            here.stop(files[daemon])
         del os.environ["SLURM_CONF"]

@@ -96,6 +96,16 @@ def test_what_fails_is_tried_again_and_then_left(do, tmp_path):
     ] * 3
 
 
+def test_a_console_that_cannot_be_written_loses_no_work(do, tmp_path):
+    (tmp_path / "run0.log").mkdir()
+    said, failed, records = do([1, 1], [Place((), 1)])
+    assert not failed
+    assert [len(record) for record in records] == [1, 1]
+    assert (
+        f"{tmp_path / 'run0.log'}: cannot be written (Is a directory); the console is lost" in said
+    )
+
+
 def test_a_killed_command_takes_its_works_along(tmp_path):
     """SIGKILL leaves it no time to stop them, but they hear of it."""
     program = f"""

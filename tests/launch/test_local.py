@@ -42,6 +42,7 @@ def begin(words, **streams):
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_at_their_exact_step(sweep, tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     runs = [RunDir(tmp_path / "runs" / f"resnet50_zero_seed{seed}") for seed in (1, 2)]

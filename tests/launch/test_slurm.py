@@ -12,11 +12,10 @@ from launch import slurm
 from records.run_dir import RunDir
 from tests.commands.runs import assert_same_run
 from tests.conftest import ROOT, TINY
-from tests.launch.cluster import cluster, missing
+from tests.launch.cluster import NoCluster, cluster, missing
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("slurm"),  # one machine, one cluster
     pytest.mark.skipif(bool(missing()), reason=missing() or "-"),
 ]
 SETTINGS = [*TINY, "data.backend=synthetic", "data.synthetic_size=[360, 12]", "train.epochs=3"]
@@ -24,8 +23,11 @@ SETTINGS = [*TINY, "data.backend=synthetic", "data.synthetic_size=[360, 12]", "t
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    with cluster(tmp_path_factory.mktemp("slurm"), 16817) as made:
-        yield made
+    try:
+        with cluster(tmp_path_factory.mktemp("slurm")) as made:
+            yield made
+    except (NoCluster, subprocess.CalledProcessError) as error:
+        pytest.skip(f"Slurm is installed, but cannot run here: {error}")
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
 
 
 def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
-    longer = "data.synthetic_size=[2400, 12]"
+    longer = "data.synthetic_size=[1800, 12]"
     words = sweep([1], longer, "train.epochs=1")
     # Slurm looks at limits once in half a minute, and a minute is the shortest.
     submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50")
