@@ -168,6 +168,7 @@ def _conclude(runs: Sequence[PlannedRun], stopped: bool) -> None:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(1)
     left = _ledger(runs)
+    print(show.totals_text(left), flush=True)
     # Another sweep's, which will finish it or say so itself.
     elsewhere = [str(one.run.directory.path) for one in left if one.standing.state == "running"]
     if elsewhere:
