@@ -140,13 +140,15 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
 
 
 def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
-    longer = "data.synthetic_size=[1800, 12]"
+    longer = "data.synthetic_size=[3600, 12]"
     words = sweep([1], longer, "train.epochs=1")
     # Slurm looks at limits once in half a minute, and a minute is the shortest.
     submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50")
     one = run(tmp_path, 1)
     here.wait(lambda: state(one) == "interrupted", "the time limit")
     assert one.status()["reason"] == "the file stop"
+    [(_, job)] = here.jobs().values()
+    here.ask("scontrol", "update", f"JobId={job}", "TimeLimit=UNLIMITED")  # once is enough
     here.wait(lambda: state(one) == "finished", "the end", seconds=600)
     assert json.loads(one.environment_file.read_text())["restarts"] >= 1
     assert_as_if_nothing_had_happened(tmp_path, [1], longer, "train.epochs=1")
