@@ -40,9 +40,11 @@ def recipe_warnings(config: Config, world: int, steps: int) -> list[str]:
             f"{recipe.global_batch_size} images a step (recipe.global_batch_size; set it to the "
             f"batch that you chose optim.lr for)"
         )
-    if batch / world != recipe.bn_batch_size:
+    passes = config.train.accumulate
+    if batch / world / passes != recipe.bn_batch_size:
+        divided = f"{batch} over {world}" + f", in {passes} passes" * (passes > 1)
         warnings.append(
-            f"BN averages over {batch / world:g} images a process ({batch} over {world}), in the "
+            f"BN averages over {batch / world / passes:g} images a process ({divided}), in the "
             f"recipe over {recipe.bn_batch_size} (recipe.bn_batch_size); accuracies may differ"
         )
     if steps < _BN_STEPS:

@@ -288,6 +288,15 @@ def test_one_run_seed_gives_one_set_of_weights():
             40036,
             ["a global batch of 32 images at lr 0.1: that lr belongs to 256 images a step"],
         ),
+        (["train.accumulate=2"], 4, 5005, []),  # BN sees what it sees on eight
+        (
+            ["train.accumulate=4"],
+            8,
+            5005,
+            [
+                "BN averages over 8 images a process (256 over 8, in 4 passes), in the recipe over 32"
+            ],
+        ),
         (["data.global_batch_size=192"], 8, 6673, ["a global batch of 192", "BN averages over 24"]),
     ],
 )
