@@ -16,7 +16,7 @@ from typing import Any
 
 from foundation.errors import UserError, run_command
 from launch import slurm
-from launch.notice import notify
+from launch.notice import notify, notify_failure
 from launch.standing import Standing
 from launch.stopping import StopSignals, ask_to_stop, clear_request
 from launch.work import Work
@@ -44,7 +44,7 @@ def main() -> None:
             if stop or known.state in ("interrupted", "running"):
                 raise UserError(f"{work.directory}: {known}; not in the queue any more")
             if not left:
-                notify(facts["notify"], "run failed", **_told(work, known, facts))
+                notify_failure(facts["notify"], facts["sweep"], work, known)
                 raise UserError(f"{work.directory}: {known}; left")
             print(f"{work.directory}: {known}; trying again ({left} left)", flush=True)
             left -= 1
@@ -87,16 +87,6 @@ def _conclude(submission: Path, works: list[Work], facts: dict[str, Any]) -> Non
         with suppress(FileExistsError):
             (submission.parent / "complete").touch(exist_ok=False)
             notify(facts["notify"], "sweep complete", sweep=facts["sweep"], runs=len(works))
-
-
-def _told(work: Work, known: Standing, facts: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "sweep": facts["sweep"],
-        "run": work.name,
-        "directory": work.directory,
-        "state": known.state,
-        "reason": known.reason,
-    }
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def main() -> None:
         for line in lines
         if line.standing.state == "finished"
     ]
-    queued = {key for key, job in (slurm.jobs(folder) or {}).items() if job.state != "GONE"}
+    queued = {key for key, job in slurm.jobs(folder).items() if job.state != "GONE"}
     works = [
         work
         for work in whole
@@ -50,7 +50,8 @@ def main() -> None:
         for work in works:
             print(shlex.join(work.command(processes)))
     elif works and arguments.submit == "slurm":
-        _submit(works, processes, folder, arguments)
+        job, place = options.submit(works, runs, processes, arguments, "-evaluation")
+        print(f"job array {job}: {len(works)} evaluations; their consoles: {place}/{job}_N.log")
     elif works:
         _do(works, processes, folder, arguments)
 
@@ -72,16 +73,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="the exact commands")
     options.add_launch(parser)
     return parser.parse_intermixed_args()
-
-
-def _submit(works: list[Work], processes: int, folder: Path, arguments: argparse.Namespace) -> None:
-    runs, _ = options.selected(arguments)
-    asked = options.resources(arguments, runs, processes)
-    submission = slurm.new_folder(folder, f"{arguments.sweep.stem}-evaluation")
-    facts = {name: getattr(arguments, name) for name in ("retries", "notify")}
-    facts |= {"sweep": str(arguments.sweep)}
-    job = slurm.submit(submission, works, processes, asked, facts)
-    print(f"job array {job}: {len(works)} evaluations; their consoles: {submission}/{job}_N.log")
 
 
 def _do(works: list[Work], processes: int, folder: Path, arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from launch.costs import Estimate, Measured
@@ -51,16 +52,16 @@ class Line:
 def ledger(
     runs: Sequence[PlannedRun],
     stated: float | None = None,
-    jobs: Mapping[Path, Job] | None = None,
+    jobs: Mapping[Path, Job] = MappingProxyType({}),
 ) -> list[Line]:
     """Return a line a run, from the run directories alone.
 
     Args:
         runs: of a sweep.
         stated: images/s of a GPU for ResNet-50 at 224 px; None: what was measured or published.
-        jobs: by run directory, what a queue has; None: it was not asked, or there is none.
+        jobs: by run directory, what a queue has.
     """
-    known = [(run, _after(standing(run), run, jobs)) for run in runs]
+    known = [(run, _after(standing(run), jobs.get(run.directory.path))) for run in runs]
     epochs = [[s * one.processes for s in one.epoch_seconds] for _, one in known]
     measured = Measured((run.config, own) for (run, _), own in zip(known, epochs, strict=True))
     return [
@@ -69,15 +70,14 @@ def ledger(
             one,
             sum(own),
             measured.estimate(run.config, own, stated),
-            (jobs or {}).get(run.directory.path),
+            jobs.get(run.directory.path),
         )
         for (run, one), own in zip(known, epochs, strict=True)
     ]
 
 
-def _after(one: Standing, run: PlannedRun, jobs: Mapping[Path, Job] | None) -> Standing:
+def _after(one: Standing, job: Job | None) -> Standing:
     """Return how a run stands after its queue was heard, which knows of hosts that are not seen."""
-    job = (jobs or {}).get(run.directory.path)
     if job is None or one.state == "finished":
         return one
     if job.state == "GONE":

@@ -7,7 +7,7 @@ from foundation.files import writing
 from launch import screen
 from launch.attempts import Pool, Reports
 from launch.ledger import Line
-from launch.notice import notify
+from launch.notice import notify, notify_failure
 from launch.places import Place
 from launch.standing import Standing
 from launch.work import Work
@@ -43,8 +43,7 @@ def do_here(
     before = all(work.standing().state == "finished" for work in works)
 
     def failed(work: Work, known: Standing) -> None:
-        facts = {"run": work.name, "directory": work.directory}
-        notify(notice, "run failed", sweep=sweep, **facts, state=known.state, reason=known.reason)
+        notify_failure(notice, sweep, work, known)
 
     with screen.live(lines, sweep) if several and lines else screen.plain() as (say, tick):
         reports = Reports(say, tick, failed)

@@ -6,7 +6,17 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from launch.standing import Standing
+from launch.work import Work
+
 _PATIENCE = 60  # s
+
+
+def notify_failure(command: str | None, sweep: str, work: Work, known: Standing) -> None:
+    """Tell of a work that is left for good."""
+    facts = {"run": work.name, "directory": work.directory}
+    facts |= {"state": known.state, "reason": known.reason}
+    notify(command, "run failed", sweep=sweep, **facts)
 
 
 def notify(command: str | None, event: str, **facts: Any) -> None:

@@ -2,13 +2,14 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from foundation.errors import UserError
 from launch import slurm
 from launch.expand import PlannedRun, expand
 from launch.selection import only, shard
+from launch.work import Work
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -91,11 +92,11 @@ def selected(arguments: argparse.Namespace) -> tuple[list[PlannedRun], int]:
     runs = only(runs, arguments.only)
     if arguments.shard is not None:
         runs = shard(runs, arguments.shard)
-    return runs, getattr(arguments, "nproc_per_node", None) or processes
+    return runs, arguments.nproc_per_node or processes
 
 
 def resources(
-    arguments: argparse.Namespace, runs: list[PlannedRun], processes: int
+    arguments: argparse.Namespace, runs: Sequence[PlannedRun], processes: int
 ) -> slurm.Resources:
     """Return what each of the runs asks of Slurm.
 
@@ -118,7 +119,29 @@ def resources(
     )
 
 
-def launch_folder(runs: list[PlannedRun]) -> Path:
+def submit(
+    works: Sequence[Work],
+    runs: Sequence[PlannedRun],
+    processes: int,
+    arguments: argparse.Namespace,
+    kind: str = "",
+) -> tuple[str, Path]:
+    """Submit the works, of these runs, as one array; return its job id and its folder.
+
+    Raises:
+        UserError: sbatch is missing, or refuses; nothing was submitted.
+    """
+    asked = resources(arguments, runs, processes)
+    folder = slurm.new_folder(launch_folder(runs), arguments.sweep.stem + kind)
+    facts = {
+        "sweep": str(arguments.sweep),
+        "retries": arguments.retries,
+        "notify": arguments.notify,
+    }
+    return slurm.submit(folder, works, processes, asked, facts), folder
+
+
+def launch_folder(runs: Sequence[PlannedRun]) -> Path:
     """Return where what belongs to starting the runs is kept: consoles, submissions.
 
     Beside their root, in which every folder is a run.

@@ -100,7 +100,7 @@ def load_works(submission: Path) -> tuple[list[Work], dict[str, Any]]:
     return works, content
 
 
-def jobs(launch: Path) -> dict[tuple[str, tuple[str, ...]], Job] | None:
+def jobs(launch: Path) -> dict[tuple[str, tuple[str, ...]], Job]:
     """Return what Slurm has of all submissions below a sweep's launch folder.
 
     Args:
@@ -108,17 +108,17 @@ def jobs(launch: Path) -> dict[tuple[str, tuple[str, ...]], Job] | None:
 
     Returns:
         By run directory and paddings, of the latest submission that Slurm still knows; a job that
-        it has forgotten has the state GONE. None: there are none, or Slurm cannot be asked here.
+        it has forgotten has the state GONE. Empty where Slurm cannot be asked.
     """
     submissions = sorted(launch.glob("slurm/*/submission.json"))
     if not submissions:
-        return None
+        return {}
     form = "%j|%F|%K|%T|%r"  # name, array's job id, index, state, reason
     names = ",".join(file.parent.name for file in submissions)
     try:
         answer = _answer(["squeue", "--noheader", "--array", f"--name={names}", f"--format={form}"])
     except UserError:
-        return None
+        return {}
     known = {}
     for line in answer.splitlines():
         name, array, index, state, reason = line.strip().split("|", 4)
@@ -136,8 +136,7 @@ def jobs(launch: Path) -> dict[tuple[str, tuple[str, ...]], Job] | None:
 def requeue(array: str, index: str) -> None:
     """Let an element, this one, wait and begin again; Slurm ends it at once.
 
-    By the array's id and the index: by its own job id the first element would take the whole array
-    along.
+    By the array's id and the index: one element's own id is the array's, and would take all along.
 
     Raises:
         UserError: Slurm refuses.

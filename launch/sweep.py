@@ -89,7 +89,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _ledger(runs: Sequence[PlannedRun], stated: float | None = None) -> list[Line]:
-    known = slurm.jobs(options.launch_folder(runs)) or {}
+    known = slurm.jobs(options.launch_folder(runs))
     jobs = {run.directory.path: known.get((str(run.directory.path), ())) for run in runs}
     return ledger(runs, stated, {path: job for path, job in jobs.items() if job})
 
@@ -129,6 +129,9 @@ def _dry_run(lines: Sequence[Line], processes: int, arguments: argparse.Namespac
             print(shlex.join(training(run).command(processes)))
         return
     works = len(_to_submit(lines))
+    if not works:
+        print("nothing to submit", file=sys.stderr)
+        return
     folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
     asked = options.resources(arguments, runs, processes)
     print(shlex.join(slurm.sbatch_command(folder, works, processes, asked)))
@@ -148,15 +151,8 @@ def _submit(lines: Sequence[Line], processes: int, arguments: argparse.Namespace
         print(f"nothing to submit: {show.totals_text(lines)}")
         return
     runs = [line.run for line in todo]
-    asked = options.resources(arguments, runs, processes)
     _show_plan(lines, arguments, None)
-    folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
-    facts = {
-        "sweep": str(arguments.sweep),
-        "retries": arguments.retries,
-        "notify": arguments.notify,
-    }
-    job = slurm.submit(folder, [training(run) for run in runs], processes, asked, facts)
+    job, folder = options.submit([training(run) for run in runs], runs, processes, arguments)
     print(f"job array {job}: {len(todo)} runs; their consoles: {folder}/{job}_N.log")
     for index, run in enumerate(runs):
         print(f"  {job}_{index}  {run.directory.path}")

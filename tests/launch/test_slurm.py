@@ -194,8 +194,8 @@ def test_what_slurm_refuses_is_one_line_and_leaves_nothing(here, sweep, tmp_path
     assert not list(tmp_path.glob("runs.launch/slurm/*"))
 
 
-def test_the_first_elements_requeue_leaves_the_others_alone(here, tmp_path):
-    """Job id and array id of an array's last element are one number: never requeue by it."""
+def test_the_last_elements_requeue_leaves_the_others_alone(here, tmp_path):
+    """Its job id is the array's: by that number all would be requeued."""
     script = tmp_path / "sleep.sh"
     script.write_text("#!/bin/sh\nsleep 60\n")
     words = ["sbatch", "--parsable", "--array=0-2", f"--output={tmp_path}/%a", "--requeue", script]

@@ -293,9 +293,7 @@ def test_one_run_seed_gives_one_set_of_weights():
             ["train.accumulate=4"],
             8,
             5005,
-            [
-                "BN averages over 8 images a process (256 over 8, in 4 passes), in the recipe over 32"
-            ],
+            ["BN averages over 8 images a process (256 over 8, in 4 passes), in the recipe"],
         ),
         (["data.global_batch_size=192"], 8, 6673, ["a global batch of 192", "BN averages over 24"]),
     ],
