@@ -98,6 +98,9 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     seeds = [run(tmp_path, seed) for seed in (1, 2, 3)]
     assert "nothing to submit" in submit(words)  # twice is once
     here.wait(lambda: all(one.metrics_file.exists() for one in seeds[:2]), "the first epochs")
+    array = next(job for (name, _), (_, job) in here.jobs().items() if name.startswith("sweep"))
+    array = array.partition("_")[0]
+    here.ask("scontrol", "hold", f"{array}_2")  # two at once: else it may take a place before them
 
     # Somebody with more to say takes the node: both running elements save their step and wait.
     words_ = ["sbatch", "--parsable", "--partition=high", "--cpus-per-task=4"]
@@ -108,15 +111,12 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     states = {seed: line["state"] for seed, line in ledger(words).items()}
     assert set(states.values()) <= {"queued", "starting", "running"}
     here.restart_controller()
-    here.wait(lambda: state(seeds[0]) == "running", "its return")
+    here.wait(lambda: all(state(one) == "running" for one in seeds[:2]), "their return")
 
     # An administrator requeues one; somebody cancels another, which then stays away.
-    jobs = here.jobs()
-    array = next(job for (name, _), (_, job) in jobs.items() if name.startswith("sweep"))
-    array = array.partition("_")[0]
-    here.wait(lambda: state(seeds[1]) == "running", "the second one's return")
     here.ask("scontrol", "requeue", f"{array}_0")
     here.ask("scancel", f"{array}_1")
+    here.ask("scontrol", "release", f"{array}_2")
     here.wait(lambda: state(seeds[1]) == "interrupted", "the cancelled one's end")
     here.wait(lambda: (out.split("/")[-2], "1") not in here.jobs(), "its leaving the queue")
 
