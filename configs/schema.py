@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 Task = Literal["classification"]
-Arch = Literal["vgg16_bn", "vgg19_bn", "resnet50", "resnet101", "resnet152"]
+Arch = Literal["vgg16_bn", "vgg19_bn", "resnet18", "resnet50", "resnet101", "resnet152"]
 Padding = Literal["zero", "partial", "reflect", "replicate"]
 
 Count = Annotated[int, Field(ge=1)]

@@ -19,6 +19,7 @@ class Network(NamedTuple):
 NETWORKS = {
     "vgg16_bn": Network(138_365_992, 4096, 15.47),
     "vgg19_bn": Network(143_678_248, 4096, 19.632),
+    "resnet18": Network(11_689_512, 512, 1.814),
     "resnet50": Network(25_557_032, 2048, 4.089),
     "resnet101": Network(44_549_160, 2048, 7.801),
     "resnet152": Network(60_192_808, 2048, 11.514),

@@ -11,6 +11,7 @@ from padding import PaddingError, convert_padding
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "vgg16_bn": models.vgg16_bn,
     "vgg19_bn": models.vgg19_bn,
+    "resnet18": models.resnet18,
     "resnet50": models.resnet50,
     "resnet101": models.resnet101,
     "resnet152": models.resnet152,

@@ -7,7 +7,10 @@ import torchvision
 from models import ARCHITECTURES, build_model, check_image_size
 from padding import SCHEMES
 
-PADDED = {"vgg16_bn": 13, "vgg19_bn": 16, "resnet50": 17, "resnet101": 34, "resnet152": 51}
+PADDED = {
+    **{"vgg16_bn": 13, "vgg19_bn": 16},
+    **{"resnet18": 17, "resnet50": 17, "resnet101": 34, "resnet152": 51},
+}
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -55,7 +58,7 @@ def test_padding_changes_the_output():
 
 
 def test_unknown_architecture():
-    with pytest.raises(ValueError, match="unknown architecture 'resnet18'; choose from vgg16_bn"):
+    with pytest.raises(ValueError, match="unknown architecture 'resnet34'; choose from vgg16_bn"):
         build_model("resnet18", "zero", 10)
 
 
