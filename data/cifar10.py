@@ -85,18 +85,17 @@ class _PlainUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def _read(source: Path, members: dict[str, bytes], name: str, *keys: bytes) -> list[Any]:
+def _read(source: Path, members: dict[str, bytes], name: str, *keys: str) -> list[Any]:
     """Return what a member holds under these keys."""
     try:
-        content = _PlainUnpickler(io.BytesIO(members[name]), encoding="bytes").load()
+        content = _PlainUnpickler(io.BytesIO(members[name]), encoding="latin1").load()
         return [content[key] for key in keys]
     except Exception as error:  # a pickle that is none fails in many ways
         raise DataError(f"{source}: {name} is not CIFAR-10's ({error})") from None
 
 
 def _classes(source: Path, members: dict[str, bytes]) -> list[str]:
-    [names] = _read(source, members, "batches.meta", b"label_names")
-    classes = [name.decode("ascii", "replace") for name in names]
+    [classes] = _read(source, members, "batches.meta", "label_names")
     if wrong := [name for name in classes if not is_folder_name(name)]:
         raise DataError(f"{source}: {printable(wrong[0])} names no class")
     return classes
@@ -107,7 +106,7 @@ def _images(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield label and pixels, (32, 32, 3) uint8, in the archive's order."""
     for name in names:
-        labels, rows = _read(source, members, name, b"labels", b"data")
+        labels, rows = _read(source, members, name, "labels", "data")
         if rows.dtype != np.uint8 or rows.shape != (len(labels), np.prod(_SHAPE)):
             raise DataError(f"{source}: {name} holds no images of 32 x 32 px")
         yield from zip(labels, rows.reshape(-1, *_SHAPE).transpose(0, 2, 3, 1), strict=True)

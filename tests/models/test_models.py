@@ -59,7 +59,7 @@ def test_padding_changes_the_output():
 
 def test_unknown_architecture():
     with pytest.raises(ValueError, match="unknown architecture 'resnet34'; choose from vgg16_bn"):
-        build_model("resnet18", "zero", 10)
+        build_model("resnet34", "zero", 10)
 
 
 def test_reflection_names_the_layer_that_is_too_small():
