@@ -1,5 +1,6 @@
 """A run of two nodes: two torchrun agents that meet by c10d, here on one machine."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,15 +12,17 @@ from tests.commands.runs import (
     CONFIG,
     NAME,
     SETTINGS,
+    assert_all_gone,
     assert_same_run,
     kill_all,
+    wait_for,
 )
 from tests.conftest import ROOT, free_port
 
 
-def agent(root, images, endpoint, *options, inside=(), settings=()):
+def agent(root, images, endpoint, *options, inside=(), **environment):
     """Start one of the two agents."""
-    words = [*SETTINGS, f"data.root={images}", f"run.root={root}", *settings]
+    words = [*SETTINGS, f"data.root={images}", f"run.root={root}"]
     meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=run"]
     meeting += [f"--rdzv-endpoint={endpoint}", *options]
     return subprocess.Popen(
@@ -34,7 +37,7 @@ def agent(root, images, endpoint, *options, inside=(), settings=()):
             *words,
         ],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -96,3 +99,26 @@ def test_two_hosts_find_each_others_network(straight, images, tmp_path, hosts):
         assert code == 0, output
         assert f"network {end} (10.123.45.{number})" in output
     assert_same_run(tmp_path / NAME, straight)
+
+
+@pytest.mark.slow
+def test_a_killed_agent_is_started_again_and_the_other_goes_on_with_it(straight, images, tmp_path):
+    endpoint = f"127.0.0.1:{free_port()}"
+
+    def start(is_host):
+        options = ["--max-restarts=3", f"--rdzv-conf=is_host={is_host}"]
+        once = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # docs/training.md
+        return agent(tmp_path, images, endpoint, *options, **once)
+
+    first, second = start(True), start(False)
+    try:
+        wait_for(tmp_path / NAME / "checkpoints" / "last.pt", second)
+        second.kill()
+        second.communicate()
+        outcomes = outcome([first, start(False)])
+    finally:
+        kill_all(tmp_path)
+    assert [code for _, code in outcomes] == [0, 0], outcomes
+    assert json.loads((tmp_path / NAME / "environment.json").read_text())["restarts"] >= 1
+    assert_same_run(tmp_path / NAME, straight)
+    assert_all_gone(tmp_path)

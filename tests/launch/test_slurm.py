@@ -124,6 +124,12 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     node = os.uname().nodename.split(".")[0]
     here.ask("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
     here.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+    # The node fails under a run: Slurm kills what is on it without a word, and begins it again.
+    here.wait(lambda: state(seeds[2]) == "running", "the third one's start")
+    here.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+    here.wait(lambda: here.jobs()["sweep", "2"][0] == "PENDING", "its way back into the queue")
+    here.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
     here.wait(lambda: not here.jobs(), "the end", seconds=600)
     assert [state(one) for one in seeds] == ["finished", "interrupted", "finished"]
     line = ledger(words)["2"]
@@ -133,7 +139,7 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     assert ": 1 runs;" in out
     here.wait(lambda: state(seeds[1]) == "finished", "the resubmitted one's end")
     here.wait(lambda: not here.jobs(), "the end")
-    assert_as_if_nothing_had_happened(tmp_path, (1, 2))
+    assert_as_if_nothing_had_happened(tmp_path, (1, 2, 3))
     [notice] = [json.loads(line) for line in notices.read_text().splitlines()]
     assert (notice["event"], notice["runs"]) == ("sweep complete", 1)
     assert min(one["restarts"] for one in list(ledger(words).values())[:2]) >= 1
