@@ -46,12 +46,16 @@ def main() -> None:
     ]
     under = ", ".join(arguments.padding)
     print(f"{len(works)} of {len(whole)} finished runs to evaluate under {under}", file=sys.stderr)
-    if arguments.dry_run:
+    if works and arguments.submit == "slurm":
+        place, command = options.prepare(works, runs, processes, arguments, "-evaluation")
+        if arguments.dry_run:
+            print(shlex.join(command))
+            return
+        job = slurm.submit(place, command)
+        print(f"job array {job}: {len(works)} evaluations; their consoles: {place}/{job}_N.log")
+    elif arguments.dry_run:
         for work in works:
             print(shlex.join(work.command(processes)))
-    elif works and arguments.submit == "slurm":
-        job, place = options.submit(works, runs, processes, arguments, "-evaluation")
-        print(f"job array {job}: {len(works)} evaluations; their consoles: {place}/{job}_N.log")
     elif works:
         _do(works, processes, folder, arguments)
 

@@ -119,17 +119,17 @@ def resources(
     )
 
 
-def submit(
+def prepare(
     works: Sequence[Work],
     runs: Sequence[PlannedRun],
     processes: int,
     arguments: argparse.Namespace,
     kind: str = "",
-) -> tuple[str, Path]:
-    """Submit the works, of these runs, as one array; return its job id and its folder.
+) -> tuple[Path, list[str]]:
+    """Write what one array of the works, of these runs, needs; return its folder and its command.
 
     Raises:
-        UserError: sbatch is missing, or refuses; nothing was submitted.
+        UserError: there is no such file for sbatch.
     """
     asked = resources(arguments, runs, processes)
     folder = slurm.new_folder(launch_folder(runs), arguments.sweep.stem + kind)
@@ -137,8 +137,10 @@ def submit(
         "sweep": str(arguments.sweep),
         "retries": arguments.retries,
         "notify": arguments.notify,
+        "shown": arguments.dry_run,
     }
-    return slurm.submit(folder, works, processes, asked, facts), folder
+    slurm.write_submission(folder, works, facts)
+    return folder, slurm.sbatch_command(folder, len(works), processes, asked)
 
 
 def launch_folder(runs: Sequence[PlannedRun]) -> Path:

@@ -71,19 +71,21 @@ def new_folder(launch: Path, name: str) -> Path:
     return launch / "slurm" / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
-def submit(
-    folder: Path, works: Sequence[Work], processes: int, resources: Resources, facts: dict[str, Any]
-) -> str:
-    """Submit the works as one array; return its job id.
-
-    Raises:
-        UserError: sbatch is missing, or refuses; nothing was submitted.
-    """
+def write_submission(folder: Path, works: Sequence[Work], facts: dict[str, Any]) -> None:
+    """Write what the elements of an array are to do."""
     folder.mkdir(parents=True)
     content = facts | {"works": [work.content() for work in works]}
     write_json(folder / "submission.json", content)
+
+
+def submit(folder: Path, command: list[str]) -> str:
+    """Submit by `sbatch_command` what a folder holds; return the array's job id.
+
+    Raises:
+        UserError: sbatch is missing, or refuses; nothing was submitted, and the folder is gone.
+    """
     try:
-        return _answer(sbatch_command(folder, len(works), processes, resources)).strip()
+        return _answer(command).strip()
     except UserError:
         (folder / "submission.json").unlink()
         folder.rmdir()
@@ -125,9 +127,12 @@ def jobs(launch: Path) -> dict[tuple[str, tuple[str, ...]], Job]:
         known[name, index] = Job(f"{array}_{index}", state, reason)
     found: dict[tuple[str, tuple[str, ...]], Job] = {}
     for file in submissions:
-        for index, work in enumerate(load_works(file)[0]):
+        works, facts = load_works(file)
+        for index, work in enumerate(works):
             job = known.get((file.parent.name, f"{index}"))
             key = (work.directory, work.paddings)
+            if job is None and facts.get("shown"):  # perhaps nobody has submitted it
+                continue
             if job or found.get(key, Job("", "GONE")).state == "GONE":
                 found[key] = job or Job(file.parent.name, "GONE")
     return found

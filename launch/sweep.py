@@ -128,14 +128,12 @@ def _dry_run(lines: Sequence[Line], processes: int, arguments: argparse.Namespac
         for run in runs:
             print(shlex.join(training(run).command(processes)))
         return
-    works = len(_to_submit(lines))
-    if not works:
+    todo = [line.run for line in _to_submit(lines)]
+    if not todo:
         print("nothing to submit", file=sys.stderr)
         return
-    folder = slurm.new_folder(options.launch_folder(runs), arguments.sweep.stem)
-    asked = options.resources(arguments, runs, processes)
-    print(shlex.join(slurm.sbatch_command(folder, works, processes, asked)))
-    print("(its submission.json is written by the command itself)", file=sys.stderr)
+    works = [training(run) for run in todo]
+    print(shlex.join(options.prepare(works, todo, processes, arguments)[1]))
 
 
 def _to_submit(lines: Sequence[Line]) -> list[Line]:
@@ -152,7 +150,9 @@ def _submit(lines: Sequence[Line], processes: int, arguments: argparse.Namespace
         return
     runs = [line.run for line in todo]
     _show_plan(lines, arguments, None)
-    job, folder = options.submit([training(run) for run in runs], runs, processes, arguments)
+    works = [training(run) for run in runs]
+    folder, command = options.prepare(works, runs, processes, arguments)
+    job = slurm.submit(folder, command)
     print(f"job array {job}: {len(todo)} runs; their consoles: {folder}/{job}_N.log")
     for index, run in enumerate(runs):
         print(f"  {job}_{index}  {run.directory.path}")

@@ -8,9 +8,10 @@ from configs.load import recorded_settings
 from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from foundation.files import FileError, read_json
-from records import summary
+from records import metrics_log, summary
 from records.errors import RunError
 from records.finished import finished_rows
+from records.metrics_log import Row
 from records.run_dir import RunDir
 from records.score import SCORES
 from records.sessions import data_fingerprints, weights_digest
@@ -39,6 +40,7 @@ class Run:
         val_count: validation images.
         fingerprint: of the data set, None where environment.json is missing.
         evaluations: {padding: content of eval/<padding>.json} (Table 4).
+        rows: one for each finished epoch, of a run that goes on as well.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Run:
     best_epoch: int | None = None
     last5_avg: float | None = None
     val_count: int | None = None
+    rows: tuple[Row, ...] = ()
 
     @property
     def arch(self) -> str:
@@ -105,7 +108,8 @@ def _read(run: RunDir) -> Run:
     fingerprint = max(data_fingerprints(run), key=len, default=None)
     evaluations = _evaluations(run.evaluations)
     if not finished:
-        return Run(run.path, settings, finished, fingerprint, evaluations)
+        rows = metrics_log.read(run.metrics_file) if run.metrics_file.is_file() else []
+        return Run(run.path, settings, finished, fingerprint, evaluations, rows=tuple(rows))
     # From the log itself: summary.json says that the run is finished, the rows say with what.
     score = SCORES[settings["task"]]
     rows = finished_rows(run, settings["train.epochs"], score)
@@ -120,6 +124,7 @@ def _read(run: RunDir) -> Run:
         best_epoch=top["epoch"],
         last5_avg=summary.last5_avg(rows, score),
         val_count=top["val_count"],
+        rows=tuple(rows),
     )
 
 

@@ -23,7 +23,7 @@ LIBRARIES = {
     "data.store": {"numpy", "PIL", "tqdm", "scipy"},
     "tasks": {"torch"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
-    "results": set(),
+    "results": {"numpy", "scipy", "statsmodels", "matplotlib", "jinja2", "PIL"},
     "launch": {"rich"},
 }
 _COMMAND = {"foundation", "configs", "records", "models", "padding", "data", "tasks", "training"}
@@ -38,7 +38,8 @@ FOLDERS = {
     "data.store": {"foundation", "configs"},
     "tasks": {"data.interface"},
     "training": {"foundation", "configs", "records", "data.interface", "tasks.interface"},
-    "results": {"foundation", "configs", "records"},
+    # The data's index and bytes, for the images of Fig. 4.
+    "results": {"foundation", "configs", "records", "data.index", "data.store"},
     "launch": {"foundation", "configs", "records"},
     "commands": _COMMAND,
     "train.py": {"foundation", "configs", "commands"},

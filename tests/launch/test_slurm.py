@@ -100,6 +100,11 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     here.wait(lambda: all(one.metrics_file.exists() for one in seeds[:2]), "the first epochs")
     array = next(job for (name, _), (_, job) in here.jobs().items() if name.startswith("sweep"))
     array = array.partition("_")[0]
+
+    def queued(index):
+        states = {job: state for state, job in here.jobs().values()}
+        return states.get(f"{array}_{index}")
+
     here.ask("scontrol", "hold", f"{array}_2")  # two at once: else it may take a place before them
 
     # Somebody with more to say takes the node: both running elements save their step and wait.
@@ -118,7 +123,7 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     here.ask("scancel", f"{array}_1")
     here.ask("scontrol", "release", f"{array}_2")
     here.wait(lambda: state(seeds[1]) == "interrupted", "the cancelled one's end")
-    here.wait(lambda: (out.split("/")[-2], "1") not in here.jobs(), "its leaving the queue")
+    here.wait(lambda: not queued(1), "its leaving the queue")
 
     # No new ones for a while.
     node = os.uname().nodename.split(".")[0]
@@ -128,8 +133,9 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     # The node fails under a run: Slurm kills what is on it without a word, and begins it again.
     here.wait(lambda: state(seeds[2]) == "running", "the third one's start")
     here.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-    here.wait(lambda: here.jobs()["sweep", "2"][0] == "PENDING", "its way back into the queue")
-    here.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    here.wait(lambda: queued(2) == "PENDING", "its way back into the queue")
+    resume = ["scontrol", "update", f"NodeName={node}", "State=RESUME"]
+    subprocess.run(resume, capture_output=True)  # refused where the node has come back by itself
     here.wait(lambda: not here.jobs(), "the end", seconds=600)
     assert [state(one) for one in seeds] == ["finished", "interrupted", "finished"]
     line = ledger(words)["2"]
@@ -149,8 +155,11 @@ def test_a_time_limit_costs_nothing(here, sweep, tmp_path):
     longer = "data.synthetic_size=[3600, 12]"
     words = sweep([1], longer, "train.epochs=1")
     # Slurm looks at limits once in half a minute, and a minute is the shortest.
-    submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50")
+    shown = submit(words, "--time-limit", "1", "--sbatch-option=--signal=B:USR1@50", "--dry-run")
     one = run(tmp_path, 1)
+    assert ledger(words)["1"]["state"] == "not started"  # shown is not submitted
+    here.ask("sh", "-c", next(line for line in shown.splitlines() if line.startswith("sbatch")))
+    assert "nothing to submit" in submit(words)
     here.wait(lambda: state(one) == "interrupted", "the time limit")
     assert one.status()["reason"] == "the file stop"
     [(_, job)] = here.jobs().values()
