@@ -1,54 +1,188 @@
-"""Tables from run directories.
+"""Tables, claims, figures and a report from run directories.
 
 python -m results tables --runs runs --out tables --format latex
+python -m results claims --runs runs
+python -m results figures --runs runs --out figures
+python -m results report --runs runs --out report.html
+python -m results compare runs_a runs_b
 """
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from foundation.errors import UserError, run_command
 from results.collect import collect, has_runs
-from results.render import SUFFIXES, render
-from results.tables.accuracy import accuracy_table
-from results.tables.cross import cross_table
+from results.render import SUFFIXES, Table, render
+from results.tables.accuracy import accuracy_tables
+from results.tables.claims import claims_table
+from results.tables.cross import cross_table, matrix_table
+from results.tables.errata import errata_table
 from results.tables.measured import measured_tables
 
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m results", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m results",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    tables = commands.add_parser("tables", help="Tables 1 to 4 beside the paper's")
-    tables.add_argument("--runs", type=Path, default=Path("runs"), help="folder of run directories")
-    tables.add_argument(
+    for name, add in (
+        ("tables", _add_tables),
+        ("claims", _add_claims),
+        ("figures", _add_figures),
+        ("report", _add_report),
+        ("compare", _add_compare),
+    ):
+        add(commands, name)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
+    one = _command(commands, name, _tables, "Tables 1 to 4 beside the paper's")
+    _add_runs(one, default=Path("runs"))
+    one.add_argument(
         "--benchmarks",
         type=Path,
         help="folder of the benchmarks' JSON files, for Table 1 (default: RUNS/benchmarks)",
     )
-    tables.add_argument("--out", type=Path, help="write files here as well")
-    tables.add_argument("--format", choices=SUFFIXES, default="markdown")
-    tables.add_argument(
+    _add_form(one)
+    one.add_argument(
+        "--columns",
+        choices=("all", "paper"),
+        default="all",
+        help="all: with intervals, p-values and the paper's numbers; paper: its own columns alone",
+    )
+    one.add_argument(
         "--stdev",
         choices=("sample", "paper"),
         default="sample",
         help="formula of the stdev column: the sample stdev, or the two that the paper mixes",
     )
-    tables.add_argument(
-        "--seeds", type=int, default=5, help="runs of a complete row (default: the paper's 5)"
+    one.add_argument(
+        "--seeds", type=_seeds, default=5, help="runs of a complete row (default: the paper's 5)"
     )
-    _tables(parser.parse_args())
 
 
 def _tables(arguments: argparse.Namespace) -> None:
     made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks")
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
-        runs, seeds = collect(arguments.runs), arguments.seeds
-        made += [
-            accuracy_table(runs, "best", seeds, arguments.stdev),
-            accuracy_table(runs, "last5_avg", seeds, arguments.stdev),
-            cross_table(runs, seeds),
-        ]
-    texts = {table.name: render(table, arguments.format) for table in made}
+        runs, seeds, columns = collect(arguments.runs), arguments.seeds, arguments.columns
+        for measure in ("best", "last5_avg"):
+            made += accuracy_tables(runs, measure, seeds, arguments.stdev, columns)
+        made.append(cross_table(runs, seeds, columns))
+        made += [matrix_table(runs, seeds)] if made[-1].rows and columns == "all" else []
+    _show(made, arguments)
+
+
+def _add_claims(commands: argparse._SubParsersAction, name: str) -> None:
+    one = _command(commands, name, _claims, "the paper's claims, tested on its runs and on ours")
+    _add_runs(one, default=None)
+    _add_form(one)
+    one.add_argument(
+        "--measure", choices=("best", "last5_avg"), default="best", help="Table 2's or Table 3's"
+    )
+    one.add_argument(
+        "--margin",
+        type=float,
+        default=0.25,
+        metavar="POINTS",
+        help="below which paddings are called similar (default: 0.25, about the smallest gain that "
+        "the paper reports for partial padding)",
+    )
+
+
+def _claims(arguments: argparse.Namespace) -> None:
+    if not arguments.margin > 0:
+        raise UserError(f"--margin {arguments.margin:g}: give a positive number of points")
+    runs = collect(arguments.runs) if arguments.runs else []
+    _show([claims_table(runs, arguments.measure, arguments.margin), errata_table()], arguments)
+
+
+def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
+    one = _command(commands, name, _figures, "Figures 1 to 5, as SVG and PNG")
+    _add_runs(one, default=Path("runs"))
+    one.add_argument("--out", type=Path, required=True, help="folder for the figures")
+    _add_figure_sources(one)
+
+
+def _add_figure_sources(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--data", type=Path, help="the images' folder, for Fig. 4 (default: the runs' data.root)"
+    )
+    one.add_argument("--activations", type=Path, help="what commands.activations wrote, for Fig. 5")
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    from results.figures.make import make_figures  # matplotlib, for those who draw
+
+    runs = collect(arguments.runs)
+    for line in make_figures(runs, arguments.out, arguments.activations, arguments.data):
+        print(line)
+
+
+def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
+    one = _command(commands, name, _report, "all of it as one HTML page that needs no network")
+    _add_runs(one, default=Path("runs"))
+    one.add_argument("--out", type=Path, default=Path("report.html"), help="(default: report.html)")
+    one.add_argument("--benchmarks", type=Path, help="as for tables")
+    one.add_argument("--seeds", type=_seeds, default=5, help="as for tables")
+    _add_figure_sources(one)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from results.report import write_report  # matplotlib and Jinja2, for those who draw
+
+    sources = (arguments.benchmarks or arguments.runs / "benchmarks", arguments.activations)
+    write_report(arguments.runs, arguments.out, arguments.seeds, sources, arguments.data)
+    print(f"{arguments.out}: written")
+
+
+def _add_compare(commands: argparse._SubParsersAction, name: str) -> None:
+    one = _command(commands, name, _compare, "two sets of runs side by side, class by class")
+    one.add_argument("a", type=Path, help="a folder of run directories, or one of them")
+    one.add_argument("b", type=Path, help="the other")
+    one.add_argument("--padding", help="whose evaluation to take (default: each run's own padding)")
+    _add_form(one)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from results.compare import compare_tables
+
+    sides = [collect(side) for side in (arguments.a, arguments.b)]
+    _show(compare_tables(*sides, arguments.padding), arguments)
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, do: object, told: str
+) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
+    one.set_defaults(do=do)
+    return one
+
+
+def _add_runs(one: argparse.ArgumentParser, default: Path | None) -> None:
+    told = "folder of run directories" + (f" (default: {default})" if default else "")
+    one.add_argument("--runs", type=Path, default=default, help=told)
+
+
+def _add_form(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--out", type=Path, help="write files here as well")
+    one.add_argument("--format", choices=SUFFIXES, default="markdown")
+
+
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a row needs one run at least")
+    return int(text)
+
+
+def _show(tables: Iterable[Table], arguments: argparse.Namespace) -> None:
+    """Print the tables, and write each to a file where asked."""
+    texts = {table.name: render(table, arguments.format) for table in tables}
     if arguments.out:  # first: whoever reads what is printed may stop early
         try:
             arguments.out.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,7 @@ class Run:
         fingerprint: of the data set, None where environment.json is missing.
         evaluations: {padding: content of eval/<padding>.json} (Table 4).
         rows: one for each finished epoch, of a run that goes on as well.
+        failure: why it failed, None unless it did.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Run:
     last5_avg: float | None = None
     val_count: int | None = None
     rows: tuple[Row, ...] = ()
+    failure: str | None = None
 
     @property
     def arch(self) -> str:
@@ -109,7 +111,10 @@ def _read(run: RunDir) -> Run:
     evaluations = _evaluations(run.evaluations)
     if not finished:
         rows = metrics_log.read(run.metrics_file) if run.metrics_file.is_file() else []
-        return Run(run.path, settings, finished, fingerprint, evaluations, rows=tuple(rows))
+        status = run.status()
+        failure = status.get("reason", "") if status.get("status") == "failed" else None
+        base = (run.path, settings, finished, fingerprint, evaluations)
+        return Run(*base, rows=tuple(rows), failure=failure)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
     score = SCORES[settings["task"]]
     rows = finished_rows(run, settings["train.epochs"], score)

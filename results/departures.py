@@ -48,6 +48,20 @@ def not_imagenet(runs: list[Run]) -> tuple[str, ...]:
     return (f"{what}: {'; '.join(found)}; the paper's columns are for their form.",) * bool(found)
 
 
+def differing(runs: list[Run]) -> tuple[str, ...]:
+    """Return the note that says in what the recipes of the networks differ; () if in nothing."""
+    told = []
+    for key in _KEYS:
+        values: dict[str, list[str]] = {}
+        for run in runs:
+            networks = values.setdefault(_text(run.settings.get(key)), [])
+            networks += [] if run.arch in networks else [run.arch]
+        if len(values) > 1:
+            listed = ", ".join(f"{value} ({', '.join(archs)})" for value, archs in values.items())
+            told.append(f"{key} {listed}")
+    return (f"Recipes differ between networks: {'; '.join(told)}.",) if told else ()
+
+
 @cache
 def _recipe() -> dict[str, Any]:
     return flat(load(_RECIPE, ["model.arch=resnet50"]))

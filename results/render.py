@@ -1,11 +1,13 @@
-"""A table as Markdown, CSV or LaTeX text."""
+"""A table as Markdown, CSV, LaTeX or HTML text."""
 
 import csv
+import html
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SUFFIXES = {"markdown": ".md", "csv": ".csv", "latex": ".tex"}
+SUFFIXES = {"markdown": ".md", "csv": ".csv", "latex": ".tex", "html": ".html"}
 
 _LATEX = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
 
@@ -20,19 +22,32 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    bold: frozenset[tuple[int, int]] = frozenset()  # (row, column) of cells in bold type
 
 
 def render(table: Table, style: str) -> str:
     """Return the table's text in one of SUFFIXES' styles.
 
-    CSV holds the cells alone; the other two carry title and notes.
+    CSV holds the cells alone; the others carry title and notes.
     """
-    return {"markdown": _markdown, "csv": _csv, "latex": _latex}[style](table)
+    return {"markdown": _markdown, "csv": _csv, "latex": _latex, "html": html_table}[style](table)
+
+
+def _emphasized(table: Table, before: str, after: str) -> list[list[str]]:
+    """Return the rows with marks around what is bold."""
+    return [
+        [f"{before}{cell}{after}" if (i, j) in table.bold else cell for j, cell in enumerate(row)]
+        for i, row in enumerate(table.rows)
+    ]
 
 
 def _markdown(table: Table) -> str:
-    lines = [table.columns, *table.rows]
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(table.columns))]
+    # A bar or a line's end would end the cell.
+    rows = [
+        [re.sub(r"\s*\n\s*", " ", cell).replace("|", r"\|") for cell in row]
+        for row in (table.columns, *_emphasized(table, "**", "**"))
+    ]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(table.columns))]
     left = [i < table.names for i in range(len(widths))]  # numbers line up on the right
     rule = [
         "-" * (w - 1) + ("-" if is_name else ":") for w, is_name in zip(widths, left, strict=True)
@@ -43,7 +58,7 @@ def _markdown(table: Table) -> str:
         aligned = [cell.ljust(w) if is_name else cell.rjust(w) for cell, w, is_name in columns]
         return f"| {' | '.join(aligned)} |"
 
-    text = [f"**{table.title}**", "", line(table.columns), line(rule), *map(line, table.rows)]
+    text = [f"**{table.title}**", "", line(rows[0]), line(rule), *map(line, rows[1:])]
     text += ["", *(f"- {note}" for note in table.notes)] if table.notes else []
     return "\n".join(text) + "\n"
 
@@ -56,32 +71,93 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
+_LATEX = """\
+% By itself a document, inside one (\\input) a table; needs booktabs and graphicx.
+\\ifdefined\\maketitle\\let\\closing\\relax\\else
+\\documentclass{article}\\usepackage{booktabs,graphicx}
+\\begin{document}\\def\\closing{\\end{document}}\\fi
+\\begin{table}[htbp]
+\\centering
+\\caption{CAPTION}
+\\sbox0{\\footnotesize\\setlength\\tabcolsep{3pt}\\begin{tabular}{SPEC}
+\\toprule
+HEADING
+\\midrule
+BODY
+\\bottomrule
+\\end{tabular}}%
+\\ifdim\\wd0>\\linewidth\\resizebox{\\linewidth}{!}{\\usebox0}\\else\\usebox0\\fi
+NOTES\\end{table}
+\\closing
+"""
+
+
 def _latex(table: Table) -> str:
-    """Return a table environment; needs the booktabs package."""
+    """Return a table environment that fits the text's width and compiles by itself, too."""
 
-    def line(cells: tuple[str, ...]) -> str:
-        return " & ".join(_latex_cell(cell) for cell in cells) + r" \\"
+    def line(cells: Iterable[str]) -> str:
+        return " & ".join(cells) + r" \\"
 
-    notes = " ".join(_latex_cell(note) for note in table.notes)
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_latex_cell(table.title)}. {notes}}}",
-            rf"\begin{{tabular}}{{{'l' * table.names}{'r' * (len(table.columns) - table.names)}}}",
-            r"\toprule",
-            line(table.columns),
-            r"\midrule",
-            *(line(row) for row in table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+    cells = [[_latex_text(cell) for cell in row] for row in table.rows]
+    for i, j in table.bold:
+        cells[i][j] = rf"\textbf{{{cells[i][j]}}}"
+    notes = "".join(
+        rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {_latex_text(note)}}}" + "\n"
+        for note in table.notes
     )
+    parts = {
+        "CAPTION": _latex_text(re.sub(r"^Table \d+: ", "", table.title)),  # LaTeX numbers it
+        "SPEC": "l" * table.names + "r" * (len(table.columns) - table.names),
+        "HEADING": line(map(_latex_text, table.columns)),
+        "BODY": "\n".join(map(line, cells)),
+        "NOTES": notes,
+    }
+    return re.sub("|".join(parts), lambda found: parts[found[0]], _LATEX)
 
 
-def _latex_cell(text: str) -> str:
+_LATEX_MARKS = {
+    "\\": r"\textbackslash{}",
+    **{mark: f"\\{mark}" for mark in "_%&#{}$"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "→": r"$\rightarrow$",
+    "≥": r"$\geq$",
+}
+
+
+def _latex_text(text: str) -> str:
     # A hyphen before a digit is a minus sign.
-    number = text.startswith("-") and len(text) > 1
-    return f"${text}$" if number else text.translate(_LATEX)
+    escaped = "".join(_LATEX_MARKS.get(mark, mark) for mark in text)
+    return re.sub(r"(?<![\w.-])-(\d[\d.]*)", r"$-\1$", escaped)
+
+
+def html_table(table: Table) -> str:
+    """Return a <table> with its caption, and its notes below."""
+
+    def row(cells: Iterable[str], numbers: str) -> str:
+        marked = [
+            f'<th scope="row">{cell}</th>' if i < table.names else f"<{numbers}>{cell}</{numbers}>"
+            for i, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(marked)}</tr>"
+
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+    escaped = [[html.escape(cell) for cell in cells] for cells in table.rows]
+    for i, j in table.bold:
+        escaped[i][j] = f"<strong>{escaped[i][j]}</strong>"
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
+    lines = [
+        f'<table id="{html.escape(table.name)}">',
+        f"<caption>{html.escape(table.title)}</caption>",
+        f"<thead><tr>{head}</tr></thead>",
+        "<tbody>",
+        *(row(cells, "td") for cells in escaped),
+        "</tbody>",
+        "</table>",
+        *([f"<ul>{notes}</ul>"] if notes else []),
+    ]
+    return "\n".join(lines) + "\n"

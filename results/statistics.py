@@ -1,13 +1,20 @@
-"""The spread of runs, as it should be and as the paper prints it."""
+"""What runs show: spreads, intervals, and tests of differences (SciPy's and statsmodels')."""
 
 import math
-from statistics import fmean
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
 from typing import Literal
 
+from scipy import stats
+
 StdevFormula = Literal["sample", "paper"]
+Values = Mapping[int, float]  # accuracies in percent, by seed
+
+CONFIDENCE = 0.95
 
 
-def stdev(values: list[float], padding: str, formula: StdevFormula) -> float | None:
+def stdev(values: Sequence[float], padding: str, formula: StdevFormula) -> float | None:
     """Return the spread of the runs; None for a single run.
 
     'sample' is sqrt(SS / (n - 1)). 'paper' is what Tables 2 and 3 print: the same for reflection
@@ -19,3 +26,184 @@ def stdev(values: list[float], padding: str, formula: StdevFormula) -> float | N
     squares = sum((value - mean) ** 2 for value in values)
     six_cells = formula == "paper" and padding in ("zero", "partial")
     return math.sqrt(squares / (len(values) + (1 if six_cells else -1)))
+
+
+def half_interval(values: Sequence[float]) -> float | None:
+    """Return half the 95 % confidence interval of a mean (Student's t); None for a single run."""
+    if len(values) < 2:
+        return None
+    return _t(len(values) - 1) * math.sqrt(variance(values) / len(values))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means and what speaks for it.
+
+    Attributes:
+        mean: in percentage points.
+        error, freedom: its standard error and that error's degrees of freedom; None where there is
+            one run a side.
+        method: 'paired' by seed, or 'Welch' where the sides share no seed or shall not be paired.
+        n: runs of the smaller side, pairs under 'paired'; pooled, of all networks.
+    """
+
+    mean: float
+    error: float | None
+    freedom: float | None
+    method: Literal["paired", "Welch"]
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval."""
+        if self.error is None:
+            return None
+        reach = _t(self.freedom) * self.error
+        return self.mean - reach, self.mean + reach
+
+    @property
+    def p(self) -> float | None:
+        """Of no difference, two-sided, uncorrected; None where nothing varies, too."""
+        if not self.error:
+            return None
+        return 2 * float(stats.t.sf(abs(self.mean) / self.error, self.freedom))
+
+    def equivalence(self, margin: float) -> float | None:
+        """Return p of a difference of `margin` points or more: two one-sided tests (TOST)."""
+        if not self.error:
+            return None
+        inside = min(margin + self.mean, margin - self.mean)
+        return float(stats.t.sf(inside / self.error, self.freedom))
+
+
+def difference(values: Values, base: Values, pair: bool = True) -> Difference | None:
+    """Return mean(values) - mean(base), over the seeds that both have where there are any.
+
+    One seed means the same first weights, order, crops and flips under every padding.
+
+    Args:
+        values, base: the two sides.
+        pair: False: Welch's test in any case, for runs whose seeds nobody knows (the paper's).
+
+    Returns:
+        None where a side has no runs.
+    """
+    return pooled([(values, base)], pair)
+
+
+def pooled(pairs: Iterable[tuple[Values, Values]], pair: bool = True) -> Difference | None:
+    """Return the mean over networks of their differences, each network counting alike.
+
+    The error is that of the runs, not that of a choice among all networks there could be; its
+    degrees of freedom are Satterthwaite's.
+    """
+    means, samples, runs, paired = [], [], 0, True
+    for values, base in pairs:
+        if not values or not base:
+            continue
+        common = values.keys() & base.keys() if pair else ()
+        sides = [[values[seed] - base[seed] for seed in sorted(common)]]
+        if not common:
+            paired = False
+            sides = [list(values.values()), list(base.values())]
+        means.append(fmean(sides[0]) - (0 if common else fmean(sides[1])))
+        samples += sides
+        runs += min(map(len, sides))
+    if not means:
+        return None
+    method = "paired" if paired else "Welch"
+    return Difference(fmean(means), *_error(samples, len(means)), method, runs)
+
+
+def _error(samples: list[list[float]], parts: int) -> tuple[float | None, float | None]:
+    """Return the standard error of a mean over `parts`, and its degrees of freedom."""
+    if any(len(sample) < 2 for sample in samples):
+        return None, None
+    squares = [variance(sample) / len(sample) / parts**2 for sample in samples]
+    if not any(squares):  # equal to the last image in all runs: no test says anything
+        return 0.0, 1.0
+    weights = sum(
+        square**2 / (len(sample) - 1) for square, sample in zip(squares, samples, strict=True)
+    )
+    return math.sqrt(sum(squares)), sum(squares) ** 2 / weights
+
+
+def _t(freedom: float) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def holm(probabilities: Sequence[float | None]) -> list[float | None]:
+    """Return the p-values corrected for all of them being looked at (Holm); None stays None."""
+    from statsmodels.stats.multitest import multipletests  # half a second, for those who need it
+
+    known = [p for p in probabilities if p is not None]
+    if not known:
+        return list(probabilities)
+    corrected = iter(multipletests(known, method="holm")[1].tolist())
+    return [None if p is None else next(corrected) for p in probabilities]
+
+
+@dataclass(frozen=True)
+class VarianceRatio:
+    """Variance of `base` over that of `values`, by the F-test; above 1: `values` spread less."""
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+
+
+def variance_ratio(pairs: Iterable[tuple[Values, Values]]) -> VarianceRatio | None:
+    """Return base's variance over values', of one network or pooled over several.
+
+    Pooled: sums of squares around each network's own means, over their degrees of freedom.
+
+    Returns:
+        None without two runs a side, or where a side does not vary at all.
+    """
+    squares, freedom = [0.0, 0.0], [0, 0]
+    for sides in pairs:
+        for i, side in enumerate(sides):
+            if len(side) > 1:
+                squares[i] += variance(side.values()) * (len(side) - 1)
+                freedom[i] += len(side) - 1
+    if not all(squares):
+        return None
+    ratio = (squares[1] / freedom[1]) / (squares[0] / freedom[0])
+    f = stats.f(freedom[1], freedom[0])
+    tail = (1 - CONFIDENCE) / 2
+    p = min(1.0, 2 * float(min(f.cdf(ratio), f.sf(ratio))))
+    low, high = (float(ratio / f.ppf(q)) for q in (1 - tail, tail))
+    return VarianceRatio(ratio, low, high, p)
+
+
+def seeds_needed(mean: float, spreads: Sequence[float], alpha: float = 0.05) -> int | None:
+    """Return the runs a side with which a difference is found in 80 % of studies (t-test).
+
+    Args:
+        mean: the difference.
+        spreads: the two sides' standard deviations.
+        alpha: chance of finding one that is not there.
+
+    Returns:
+        None beyond 10,000, or without a spread.
+    """
+    from statsmodels.stats.power import TTestIndPower
+
+    spread = math.sqrt(fmean([one**2 for one in spreads]))
+    if not spread or not mean:
+        return None
+    power = TTestIndPower()
+
+    def enough(runs: int) -> bool:
+        return power.power(abs(mean) / spread, runs, alpha) >= 0.8
+
+    low, high = 1, 2
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > 10_000:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

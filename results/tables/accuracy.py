@@ -1,17 +1,78 @@
 """Tables 2 and 3 from runs, with the paper's columns and the paper's numbers beside ours."""
 
+from dataclasses import replace
+from functools import cache
 from typing import Literal
 
+from records.summary import LAST_EPOCHS
 from results import printed
 from results.collect import Run
-from results.departures import not_imagenet
+from results.departures import differing, not_imagenet
 from results.render import Table
-from results.statistics import StdevFormula, stdev
-from results.tables.rows import cell, diff, groups, incomplete, mean, seed_columns, unfinished
+from results.statistics import StdevFormula, Values, holm, stdev
+from results.tables.rows import (
+    METHODS,
+    average_cells,
+    cell,
+    diff_cells,
+    groups,
+    incomplete,
+    mean,
+    p_cell,
+    seed_columns,
+    seed_names,
+    unfinished,
+)
+
+Measure = Literal["best", "last5_avg"]
+Columns = Literal["all", "paper"]
+Numbers = dict[tuple[str, str], Values]  # (network, padding): accuracies
+
+
+def numbers_of(runs: list[Run], measure: Measure) -> Numbers:
+    """Return the finished runs' numbers by network, padding and seed, in the paper's order."""
+    return {
+        key: {run.seed: getattr(run, measure) for run in group if run.finished}
+        for key, group in groups(runs).items()
+    }
+
+
+@cache
+def printed_numbers(number: int) -> Numbers:
+    """Return the paper's own runs (Table 2 or 3); their columns stand for seeds."""
+    suffix = {2: "_best", 3: "_last5_avg"}[number]
+    rows = {row["Network"]: row for row in printed.table(number)}
+    return {
+        (arch, padding): {
+            int(column.removesuffix(suffix)): float(text)
+            for column, text in rows[printed.network(arch, padding)].items()
+            if column.endswith(suffix)
+        }
+        for arch in printed.ARCHITECTURES
+        for padding in printed.PADDINGS
+    }
+
+
+def accuracy_tables(
+    runs: list[Run], measure: Measure, seeds: int, formula: StdevFormula, columns: Columns = "all"
+) -> list[Table]:
+    """Return the table, and where a run diverged a second one without such runs."""
+    table = accuracy_table(runs, measure, seeds, formula, columns)
+    wrong = {(*key, seed) for key, v in numbers_of(runs, measure).items() for seed in diverged(v)}
+    kept = [run for run in runs if (run.arch, run.padding, run.seed) not in wrong]
+    if not wrong:
+        return [table]
+    without = accuracy_table(kept, measure, seeds, formula, columns)
+    title = f"{without.title}, without the diverged runs ({len(wrong)})"
+    return [table, replace(without, name=f"{without.name}_without_diverged", title=title)]
 
 
 def accuracy_table(
-    runs: list[Run], measure: Literal["best", "last5_avg"], seeds: int, formula: StdevFormula
+    runs: list[Run],
+    measure: Measure,
+    seeds: int,
+    formula: StdevFormula,
+    columns: Columns = "all",
 ) -> Table:
     """Return Table 2 (`best`) or Table 3 (`last5_avg`).
 
@@ -20,55 +81,125 @@ def accuracy_table(
         measure: the number that stands for a run.
         seeds: runs that a complete row has.
         formula: of the stdev column.
+        columns: 'paper': the paper's own alone.
     """
     number = 2 if measure == "best" else 3
-    paper = {row["Network"]: row for row in printed.table(number)}
-    official = ("PT_official",) if measure == "best" else ()
-    numbers = {
-        key: {run.seed: getattr(run, measure) for run in group if run.finished}
-        for key, group in groups(runs).items()
-    }
-    seeds_shown = seed_columns(runs, seeds)
-    rows = []
-    for (arch, padding), values in numbers.items():
-        name = printed.network(arch, padding)
-        base = numbers.get((arch, "zero"), {})
-        mark = incomplete(len(values), seeds)
-        ours = [
-            cell(mean(values), mark) or mark.strip(),
-            "-" if padding == "zero" else diff(values, base, seeds),
-            cell(stdev(list(values.values()), padding, formula), mark),
-        ]
-        printed_row = paper.get(name, {})
-        theirs = [printed_row.get(c, "") for c in ("average", "diff", "stdev", *official)]
-        rows.append((name, *(cell(values.get(seed)) for seed in seeds_shown), *ours, *theirs))
+    numbers = numbers_of(runs, measure)
+    tested = _differences(numbers, seeds)
+    rows = [
+        {"Network": printed.network(*key)}
+        | _seed_cells(values, seed_columns(runs, seeds), measure)
+        | _average(values, incomplete(len(values), seeds) + _short(runs, key, measure))
+        | tested[key]
+        | {"stdev": _stdev(values, key[1], formula, seeds)}
+        | _papers(key, number, mean(values))
+        for key, values in numbers.items()
+    ]
+    if columns == "paper":
+        ours = ("±", "diff interval", "p", "paper average", "paper diff", "paper stdev", _RANGE)
+        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
+    names = tuple(rows[0])
     return Table(
         name=f"table_{number}_{measure}",
         title=f"Table {number}: {measure} top-1 (%)",
         names=1,
-        columns=(
-            "Network",
-            *(f"{i}_{measure}" for i in range(1, len(seeds_shown) + 1)),
-            "average",
-            "diff",
-            "stdev",
-            "paper average",
-            "paper diff",
-            "paper stdev",
-            *official,
-        ),
-        rows=tuple(rows),
-        notes=_notes(runs, len(paper.keys() - {row[0] for row in rows}), len(paper), formula),
+        columns=names,
+        rows=tuple(tuple(row.values()) for row in rows),
+        notes=_notes(runs, numbers, formula, columns),
+        bold=frozenset((i, names.index("average")) for i in _highest(numbers)),
     )
 
 
+_RANGE = "in paper's range"
+
+
+def _seed_cells(values: Values, seeds: list[int | None], measure: Measure) -> dict[str, str]:
+    wrong = diverged(values)
+    cells = (cell(values.get(seed), " diverged" * (seed in wrong)) for seed in seeds)
+    return dict(zip(seed_names(seeds, f"_{measure}"), cells, strict=True))
+
+
+def _average(values: Values, mark: str) -> dict[str, str]:
+    return dict(zip(("average", "±"), average_cells(values, mark), strict=True))
+
+
+def _stdev(values: Values, padding: str, formula: StdevFormula, seeds: int) -> str:
+    return cell(stdev(list(values.values()), padding, formula), incomplete(len(values), seeds))
+
+
+def _differences(numbers: Numbers, seeds: int) -> dict[tuple[str, str], dict[str, str]]:
+    """Return each row's cells of its difference to zero padding, tested over the whole table."""
+    diffs = {
+        (arch, padding): diff_cells(values, numbers.get((arch, "zero"), {}), seeds)
+        for (arch, padding), values in numbers.items()
+        if padding != "zero"
+    }
+    corrected = holm([known and known.p for *_, known in diffs.values()])
+    cells = {
+        key: {"diff": diff, "diff interval": interval, "p": p_cell(p)}
+        for (key, (diff, interval, _)), p in zip(diffs.items(), corrected, strict=True)
+    }
+    none = {"diff": "-", "diff interval": "-", "p": "-"}
+    return {key: cells.get(key, none) for key in numbers}
+
+
+def _papers(key: tuple[str, str], number: int, ours: float | None) -> dict[str, str]:
+    """Return the paper's cells of a row, and whether our average lies among its runs."""
+    row = _paper(number).get(printed.network(*key), {})
+    known = printed_numbers(number).get(key, {}).values()
+    within = ""
+    if known and ours is not None:
+        within = "yes" if min(known) <= ours <= max(known) else "no"
+    cells = {f"paper {column}": row.get(column, "") for column in ("average", "diff", "stdev")}
+    official = {"PT_official": row.get("PT_official", "")} if number == 2 else {}
+    return cells | {_RANGE: within} | official
+
+
+def _paper(number: int) -> dict[str, dict[str, str]]:
+    return {row["Network"]: row for row in printed.table(number)}
+
+
+def diverged(values: Values) -> list[int]:
+    """Return the seeds whose run has less than half the accuracy of the row's best run."""
+    return [seed for seed, value in values.items() if value < max(values.values()) / 2]
+
+
+def _highest(numbers: Numbers) -> list[int]:
+    """Return the rows of the highest average of each network, which the paper prints bold."""
+    averages = {key: mean(values) for key, values in numbers.items() if values}
+    best = {
+        arch: max(value for (other, _), value in averages.items() if other == arch)
+        for arch, _ in averages
+    }
+    return [i for i, key in enumerate(numbers) if key in averages and averages[key] == best[key[0]]]
+
+
+def _short(runs: list[Run], key: tuple[str, str], measure: Measure) -> str:
+    """Return the mark of a last5_avg over fewer than five epochs."""
+    epochs = {r.settings["train.epochs"] for r in runs if (r.arch, r.padding) == key and r.finished}
+    short = [count for count in epochs if count < LAST_EPOCHS]
+    return f" ({max(short)} epochs)" if short and measure == "last5_avg" else ""
+
+
 def _notes(
-    runs: list[Run], missing: int, paper_rows: int, formula: StdevFormula
+    runs: list[Run], numbers: Numbers, formula: StdevFormula, columns: Columns
 ) -> tuple[str, ...]:
     described = {
         "sample": "stdev: sample formula in every row of ours; the paper's column mixes two "
         "(results/paper/README.md).",
         "paper": "stdev: the paper's mixed formulas (results/paper/README.md).",
     }
-    absent = (f"{missing} of the paper's {paper_rows} rows have no runs here.",) if missing else ()
-    return (*not_imagenet(runs), described[formula], *unfinished(runs), *absent)
+    papers = _paper(2).keys()
+    missing = len(papers - {printed.network(*key) for key in numbers})
+    absent = (f"{missing} of the paper's {len(papers)} rows have no runs here.",) * bool(missing)
+    wrong = any(map(diverged, numbers.values()))
+    marked = ("diverged: less than half of what the row's best run has.",) if wrong else ()
+    return (
+        *not_imagenet(runs),
+        *differing(runs),
+        *((METHODS,) if columns == "all" else ()),
+        described[formula],
+        *marked,
+        *unfinished(runs),
+        *absent,
+    )

@@ -6,53 +6,116 @@ from results import printed
 from results.collect import Run
 from results.departures import not_imagenet
 from results.render import Table
-from results.tables.rows import cell, diff, groups, incomplete, mean, seed_columns, unfinished
+from results.statistics import Values, holm
+from results.tables.accuracy import Columns
+from results.tables.rows import (
+    METHODS,
+    average_cells,
+    cell,
+    diff_cells,
+    groups,
+    incomplete,
+    p_cell,
+    seed_columns,
+    seed_names,
+    unfinished,
+)
+
+Accuracies = dict[tuple[str, str, str], Values]  # by network, training and inference padding
 
 
-def cross_table(runs: list[Run], seeds: int) -> Table:
+def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
     """Return Table 4: weights trained with one padding, evaluated with another.
+
+    Args:
+        runs: of `collect`.
+        seeds: runs that a complete row has.
+        columns: 'paper': the paper's own alone.
 
     Raises:
         RunError: an evaluation is not of the finished run's best checkpoint on the run's own data.
     """
-    paper = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
-    evaluated = [run for run in runs if run.finished and run.evaluations]
-    cells = {
-        (arch, trained, used): {
-            run.seed: _evaluated(run, used) for run in group if used in run.evaluations
-        }
-        for (arch, trained), group in groups(evaluated).items()
-        for used in _in_order(trained, {name for run in group for name in run.evaluations})
+    cells = evaluated(runs)
+    shown = seed_columns([run for run in runs if run.finished and run.evaluations], seeds)
+    diffs = {
+        key: diff_cells(values, cells.get((arch, trained, trained), {}), seeds)
+        for key, values in cells.items()
+        for arch, trained, used in [key]
+        if used != trained
     }
-    seeds_shown = seed_columns(evaluated, seeds)
+    corrected = holm([known and known.p for *_, known in diffs.values()])
+    p_of = dict(zip(diffs, corrected, strict=True))
+    paper = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
     rows = []
-    for (arch, trained, used), values in cells.items():
+    for key, values in cells.items():
+        arch, trained, used = key
         names = printed.network(arch, trained), printed.network(arch, used)
-        base = cells.get((arch, trained, trained), {})
-        ours = [
-            cell(mean(values), incomplete(len(values), seeds)),
-            "-" if used == trained else diff(values, base, seeds),
-        ]
-        theirs = [paper.get(names, {}).get(column, "") for column in ("average", "diff")]
-        rows.append((*names, *(cell(values.get(seed)) for seed in seeds_shown), *ours, *theirs))
+        average, half = average_cells(values, incomplete(len(values), seeds))
+        diff, interval, _ = diffs.get(key, ("-", "-", None))
+        row = dict(zip(("Training", "Inference"), names, strict=True))
+        row |= zip(seed_names(shown), (cell(values.get(seed)) for seed in shown), strict=True)
+        row |= {"average": average, "±": half, "diff": diff, "diff interval": interval}
+        row |= {"p": p_cell(p_of[key]) if key in p_of else "-"}
+        row |= {f"paper {c}": paper.get(names, {}).get(c, "") for c in ("average", "diff")}
+        rows.append(row)
+    if columns == "paper":
+        ours = ("±", "diff interval", "p", "paper average", "paper diff")
+        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
     return Table(
         name="table_4_cross",
         title="Table 4: top-1 (%) of the best checkpoints under another padding",
         names=2,
-        columns=(
-            "Training",
-            "Inference",
-            *(str(i) for i in range(1, len(seeds_shown) + 1)),
-            "average",
-            "diff",
-            "paper average",
-            "paper diff",
-        ),
-        rows=tuple(rows),
-        notes=(*not_imagenet(runs), *unfinished(runs))
+        columns=tuple(rows[0]) if rows else ("Training", "Inference"),
+        rows=tuple(tuple(row.values()) for row in rows),
+        notes=(*not_imagenet(runs), *((METHODS,) if columns == "all" else ()), *unfinished(runs))
         if rows
         else ("No evaluations yet: run evaluate.py on the run directories.",),
     )
+
+
+def matrix_table(runs: list[Run], seeds: int) -> Table:
+    """Return the averages of all pairs of paddings, a row for each that weights were trained with.
+
+    Raises:
+        RunError: as cross_table.
+    """
+    cells = evaluated(runs)
+    used = sorted({key[2] for key in cells}, key=lambda name: printed.place("", name))
+    rows = dict.fromkeys(key[:2] for key in cells)
+    return Table(
+        name="table_4_matrix",
+        title="Table 4, all pairs: average top-1 (%), trained with a row's padding, evaluated "
+        "with a column's",
+        names=1,
+        columns=("Training", *(printed.network("", name).strip("_") for name in used)),
+        rows=tuple(
+            (
+                printed.network(*row),
+                *(
+                    average_cells(values, incomplete(len(values), seeds))[0] if values else ""
+                    for values in (cells.get((*row, name), {}) for name in used)
+                ),
+            )
+            for row in rows
+        ),
+        notes=(*not_imagenet(runs), *unfinished(runs)),
+    )
+
+
+def evaluated(runs: list[Run]) -> Accuracies:
+    """Return the top-1 of every evaluation, by network, training and inference padding, and seed.
+
+    Raises:
+        RunError: as cross_table.
+    """
+    finished = [run for run in runs if run.finished and run.evaluations]
+    return {
+        (arch, trained, used): {
+            run.seed: _evaluated(run, used) for run in group if used in run.evaluations
+        }
+        for (arch, trained), group in groups(finished).items()
+        for used in _in_order(trained, {name for run in group for name in run.evaluations})
+    }
 
 
 def _evaluated(run: Run, padding: str) -> float:

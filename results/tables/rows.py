@@ -5,6 +5,13 @@ from statistics import fmean
 
 from results import printed
 from results.collect import Run
+from results.statistics import Difference, Values, difference, half_interval
+
+METHODS = (
+    "± and [ ]: 95 % confidence intervals (Student's t). diff: paired by seed, over the seeds that "
+    "both rows have; W: Welch, where they share none. p: two-sided, of no difference, Holm's "
+    "correction over this table."
+)
 
 
 def groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -21,15 +28,44 @@ def seed_columns(runs: list[Run], seeds: int) -> list[int | None]:
     return known + [None] * (seeds - len(known))
 
 
-def diff(values: dict[int, float], base: dict[int, float], seeds: int) -> str:
-    """Return the cell of a difference of means; '' where one of the rows has no runs yet."""
-    ours, theirs = mean(values), mean(base)
-    if ours is None or theirs is None:
+def seed_names(seeds: list[int | None], suffix: str = "") -> tuple[str, ...]:
+    """Return the columns' names, each its seed's; those of runs to come go on counting."""
+    names = [seed for seed in seeds if seed is not None]
+    while len(names) < len(seeds):
+        names.append(max(names, default=0) + 1)
+    return tuple(f"{name}{suffix}" for name in names)
+
+
+def average_cells(values: Values, mark: str) -> tuple[str, str]:
+    """Return the cells of a mean and of half its interval."""
+    if not values:
+        return mark.strip(), ""
+    half = half_interval(list(values.values()))
+    return cell(fmean(values.values()), mark), "" if half is None else f"± {half:.3f}"
+
+
+def diff_cells(values: Values, base: Values, seeds: int) -> tuple[str, str, Difference | None]:
+    """Return the cells of a difference and its interval, and what is behind them.
+
+    The first is '' where one of the rows has no runs yet.
+    """
+    known = difference(values, base)
+    if known is None:
+        return "", "", None
+    interval = known.interval
+    shown = "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+    unpaired = " W" if known.method == "Welch" else ""
+    return cell(known.mean, incomplete(known.n, seeds) + unpaired), shown, known
+
+
+def p_cell(p: float | None) -> str:
+    """Return a p-value as tables show it."""
+    if p is None:
         return ""
-    return cell(ours - theirs, incomplete(min(len(values), len(base)), seeds))
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def mean(values: dict[int, float]) -> float | None:
+def mean(values: Values) -> float | None:
     """Return the mean over the seeds, None without any."""
     return fmean(values.values()) if values else None
 
@@ -45,6 +81,10 @@ def incomplete(done: int, seeds: int) -> str:
 
 
 def unfinished(runs: list[Run]) -> tuple[str, ...]:
-    """Return the note about runs that are not finished."""
-    count = sum(not run.finished for run in runs)
-    return (f"{count} runs are not finished and do not count.",) if count else ()
+    """Return the notes about runs that are not finished."""
+    left = [run for run in runs if not run.finished]
+    going = len(left) - sum(run.failure is not None for run in left)
+    failed = [f"{run.path.name} ({run.failure})" for run in left if run.failure is not None]
+    notes = [f"{going} runs are not finished and do not count."] if going else []
+    notes += [f"Failed, and not counted: {'; '.join(failed)}."] if failed else []
+    return tuple(notes)

@@ -187,7 +187,8 @@ def test_incomplete_rows_are_marked(tmp_path):
     assert zero["stdev"] == "0.100 (3/5 seeds)"
     assert (partial["average"], partial["stdev"]) == ("77.000 (1/5 seeds)", "")
     assert (partial["1_best"], partial["3_best"]) == ("", "77.000")  # by seed, beside its pair
-    assert partial["diff"] == "0.800 (1/5 seeds)"
+    assert partial["diff"] == "0.700 (1/5 seeds)"  # of the seed that both have
+    assert (partial["diff interval"], partial["p"], partial["±"]) == ("", "", "")
     assert "2 runs are not finished and do not count." in table.notes
     assert "17 of the paper's 20 rows have no runs here." in table.notes
     assert cross_table(collect(tmp_path), 5).rows == ()
@@ -231,10 +232,15 @@ def test_what_does_not_belong_in_one_table(tmp_path):
 def test_command_line(papers_runs, tmp_path, main_of):
     code, markdown, _ = main_of(main, "tables", "--runs", papers_runs, "--stdev", "paper")
     assert code == 0
-    [row] = [
-        line for line in markdown.splitlines() if re.match(r"\| vgg19BN_partial +\| 74.9", line)
-    ]
-    assert [cell.strip() for cell in row.split("|")][7:10] == ["75.129", "0.687", "0.104"]
+    words = ("--stdev", "paper", "--columns", "paper")
+    code, papers, _ = main_of(main, "tables", "--runs", papers_runs, *words)
+    heading = next(line for line in papers.splitlines() if line.startswith("| Network"))
+    assert [cell.strip() for cell in heading.split("|")[1:-1]] == list(printed.table(2)[0])
+    [row] = [line for line in papers.splitlines() if re.match(r"\| vgg19BN_partial +\| 74.9", line)]
+    assert [cell.strip() for cell in row.split("|")][7:10] == ["**75.129**", "0.687", "0.104"]
+    [row] = [line for line in markdown.splitlines() if re.match(r"\| vgg19BN_partial.*75.16", line)]
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[7:10] == ["**75.129**", "± 0.158", "0.687"]
 
     out = tmp_path / "out"
     assert main_of(main, "tables", "--runs", papers_runs, "--format", "csv", "--out", out)[0] == 0
@@ -244,7 +250,7 @@ def test_command_line(papers_runs, tmp_path, main_of):
     _, latex, _ = main_of(main, "tables", "--runs", papers_runs, "--format", "latex")
     assert r"resnet50\_ref & 76.188" in latex
     assert "$-0.438$" in latex
-    assert latex.count(r"\begin{tabular}") == 3
+    assert latex.count(r"\begin{tabular}") == 4
 
 
 def test_user_mistakes_exit_with_2(tmp_path, command):

@@ -1,0 +1,124 @@
+"""Claims on the printed runs, and on run directories made of them."""
+
+import csv
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from foundation.errors import run_command
+from results import printed
+from results.__main__ import main
+from results.collect import collect
+from results.tables.accuracy import accuracy_tables
+from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
+from results.tables.errata import errata_table
+from tests.results.test_results import cells_of, papers_runs, write_run  # noqa: F401
+
+
+def rows(table):
+    return {(row["claim"], row["network"]): row for row in cells_of(table)}
+
+
+def test_verdicts_on_the_printed_runs():
+    found = rows(claims_table([], "best", 0.25))
+    verdicts = {arch: found[BEATS, arch]["paper: verdict"] for arch in printed.ARCHITECTURES}
+    open_ = dict.fromkeys(("vgg16_bn", "resnet101", "resnet152"), "not decided")
+    assert verdicts == open_ | dict.fromkeys(("vgg19_bn", "resnet50"), "supported")
+    assert [found[BEATS, arch]["paper: p (Holm)"][:5] for arch in ("vgg19_bn", "resnet50")] == [
+        *("0.037", "0.001")
+    ]
+    spreads = {found[STEADIER, arch]["paper: verdict"] for arch in printed.ARCHITECTURES}
+    assert spreads == {"not decided"}
+    assert found[BEATS, POOLED]["paper: verdict"] == "supported"
+    assert found[SUFFERS, "resnet50"]["paper: verdict"] == "supported"
+    assert found[BEATS, "vgg16_bn"]["paper: seeds"] == "10"
+    assert not any(row["ours: verdict"] for row in found.values())
+    assert not any(claim == SOONER for claim, _ in found)
+
+
+def test_ours_beside_the_papers(papers_runs):  # noqa: F811
+    found = rows(claims_table(collect(papers_runs), "best", 0.25))
+    assert found[BEATS, "resnet50"]["ours: test"] == "paired t, n = 5"
+    assert found[SUFFERS, "resnet50"]["ours: verdict"] == "supported"
+    effects = [found[ONE_RUN, "resnet152"][f"{side}: effect"] for side in ("paper", "ours")]
+    assert effects[0] == effects[1]  # one formula, whether or not seeds pair
+    assert found[SOONER, "resnet50"]["ours: effect"].endswith("%")
+
+
+def test_our_own_effects_in_every_direction(tmp_path):
+    """A study whose answer is known: partial better, reflect much worse, replicate the same."""
+    for seed in (1, 2, 3, 4):
+        base = 70 + seed / 10
+        for padding, best in (
+            *(("zero", base), ("partial", base - 2 - seed / 100)),
+            *(("reflect", base - 1 - seed / 200), ("replicate", base + seed / 500)),
+        ):
+            write_run(tmp_path, "resnet50", padding, seed, best, best - 1)
+    found = rows(claims_table(collect(tmp_path), "best", 0.25))
+    assert found[BEATS, "resnet50"]["ours: verdict"] == "contradicted"
+    verdicts = {
+        re.match(r"\w+", claim)[0]: row["ours: verdict"]
+        for (claim, network), row in found.items()
+        if "similar" in claim and network == "resnet50"
+    }
+    assert verdicts == {"reflect": "supported", "replicate": "supported"}
+
+
+def test_a_diverged_run_is_shown_and_left_out(tmp_path):
+    for seed in (1, 2, 3):
+        write_run(tmp_path, "resnet50", "zero", seed, 76, 0.1 if seed == 2 else 75)
+    whole, without = accuracy_tables(collect(tmp_path), "last5_avg", 5, "sample")
+    assert cells_of(whole)[0]["2_last5_avg"] == "0.100 diverged"
+    assert cells_of(without)[0]["average"] == "75.000 (2/5 seeds)"
+    assert without.name.endswith("without_diverged")
+    assert "without the diverged runs (1)" in without.title
+
+
+def test_every_printed_stdev_is_one_of_the_two_formulas():
+    cells = cells_of(errata_table())
+    assert len(cells) == 40
+    for row in cells:
+        expected = "sqrt(SS/4)" if row["Network"].endswith(("ref", "rep")) else "sqrt(SS/6)"
+        assert row["printed is"] == expected
+
+
+def test_command_line(papers_runs, tmp_path, main_of):  # noqa: F811
+    out = tmp_path / "out"
+    assert main_of(main, "claims", "--format", "csv", "--out", out)[0] == 0
+    with open(out / "errata_stdev.csv") as file:
+        assert len(list(csv.DictReader(file))) == 40
+    code, text, _ = main_of(main, "claims", "--runs", papers_runs, "--measure", "last5_avg")
+    assert code == 0
+    assert "claims, on its own printed runs and on ours (last5_avg top-1)" in text
+
+    def run():
+        run_command(main)
+
+    assert main_of(run, "claims", "--margin", "0")[0] == 2
+    code, _, told = main_of(run, "tables", "--seeds", "0")
+    assert code == 2
+    assert "a row needs one run at least" in told
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex: not installed (texlive)")
+def test_latex_compiles_and_fits_the_page(papers_runs, tmp_path, main_of):  # noqa: F811
+    for words in (("tables", "--runs", papers_runs), ("claims", "--runs", papers_runs)):
+        assert main_of(main, *words, "--format", "latex", "--out", tmp_path)[0] == 0
+    files = sorted(tmp_path.glob("*.tex"))
+    assert len(files) == 6
+    inputs = "".join(rf"\input{{{file.stem}}}" for file in files)
+    packages = r"\documentclass{article}\usepackage{booktabs,graphicx}"
+    (tmp_path / "all.tex").write_text(rf"{packages}\begin{{document}}{inputs}\end{{document}}")
+    for file in (*files, tmp_path / "all.tex"):
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file.name],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Overfull \\hbox" not in done.stdout, file
+        assert file.with_suffix(".pdf").is_file()

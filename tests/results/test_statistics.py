@@ -1,0 +1,136 @@
+"""Intervals, tests and power against statsmodels, and FIDELITY's figures on the printed runs."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import tt_ind_solve_power
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
+
+from results import printed
+from results.statistics import (
+    difference,
+    half_interval,
+    holm,
+    pooled,
+    seeds_needed,
+    variance_ratio,
+)
+from results.tables.accuracy import printed_numbers
+
+NETWORKS = printed.ARCHITECTURES
+
+
+def sides(number, arch, padding="partial"):
+    runs = printed_numbers(number)
+    return runs[arch, padding], runs[arch, "zero"]
+
+
+def lists(values, base):
+    return list(values.values()), list(base.values())
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_welch_is_statsmodels(number, arch):
+    both = sides(number, arch)
+    known = difference(*both, pair=False)
+    theirs = CompareMeans(*map(DescrStatsW, lists(*both)))
+    assert known.interval == pytest.approx(theirs.tconfint_diff(usevar="unequal"))
+    assert known.p == pytest.approx(theirs.ttest_ind(usevar="unequal")[1])
+    assert known.equivalence(0.25) == pytest.approx(
+        ttost_ind(*lists(*both), -0.25, 0.25, usevar="unequal")[0]
+    )
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_paired_is_scipys_and_an_average_has_statsmodels_interval(arch):
+    values, base = sides(2, arch)
+    base = {seed: value for seed, value in base.items() if seed != 4} | {9: 50.0}
+    common = sorted(values.keys() & base.keys())
+    theirs = stats.ttest_rel([values[s] for s in common], [base[s] for s in common])
+    known = difference(values, base)
+    assert (known.method, known.n) == ("paired", 4)
+    assert known.p == pytest.approx(theirs.pvalue)
+    assert known.interval == pytest.approx(tuple(theirs.confidence_interval()))
+    each = list(values.values())
+    low, high = DescrStatsW(each).tconfint_mean()
+    assert half_interval(each) == pytest.approx((high - low) / 2)
+
+
+def test_the_figures_on_the_printed_runs():
+    """Welch, Holm over Table 2's 15 comparisons, and the F-test, as they were worked out before."""
+    runs = printed_numbers(2)
+    keys = [key for key in runs if key[1] != "zero"]
+    tests = [difference(runs[key], runs[key[0], "zero"], pair=False).p for key in keys]
+    corrected = dict(zip(keys, holm(tests), strict=True))
+    assert list(corrected.values()) == pytest.approx(multipletests(tests, method="holm")[1])
+    expected = dict(zip(NETWORKS, (0.77, 0.0375, 0.0010, 0.26, 0.21), strict=True))
+    for arch, p in expected.items():
+        assert corrected[arch, "partial"] == pytest.approx(p, rel=0.05)
+    ratios = {arch: variance_ratio([sides(2, arch)]) for arch in NETWORKS}
+    assert [round(r.ratio, 1) for r in ratios.values()] == [4.0, 4.6, 2.2, 6.1, 1.0]
+    assert [round(r.p, 2) for r in ratios.values()] == [0.21, 0.17, 0.47, 0.11, 1.00]
+    low, high = difference(*sides(2, "vgg19_bn"), pair=False).interval
+    assert (round(low, 3), round(high, 3)) == (0.352, 1.023)
+
+
+def test_pooled_over_networks():
+    """The mean of the differences, with the error that combining independent errors gives."""
+    both = [sides(2, arch) for arch in NETWORKS]
+    known = pooled(both, pair=False)
+    each = [difference(*one, pair=False) for one in both]
+    assert known.mean == pytest.approx(np.mean([one.mean for one in each]))
+    assert known.error == pytest.approx(math.sqrt(sum(one.error**2 for one in each)) / 5)
+    # An average that weighs by precision lies in its interval.
+    fixed = combine_effects(*np.array([(one.mean, one.error**2) for one in each]).T)
+    assert known.interval[0] < fixed.mean_effect_fe < known.interval[1]
+    # One network's is its own.
+    assert pooled(both[:1], pair=False) == each[0]
+
+
+def test_variances_pooled_over_networks_are_a_permutations_too():
+    """The F-test of all networks, beside shuffled labels of the runs' deviations."""
+    both = [sides(2, arch) for arch in NETWORKS]
+    known = variance_ratio(both)
+    rng = np.random.default_rng(0)
+    centred = [[np.array(x) - np.mean(x) for x in lists(*one)] for one in both]
+
+    def ratio(groups):
+        partial, zero = (np.concatenate([g[i] for g in groups]) for i in (0, 1))
+        return (zero**2).sum() / (partial**2).sum()
+
+    assert known.ratio == pytest.approx(ratio(centred))
+    shuffled = []
+    for _ in range(2000):
+        mixed = [rng.permutation(np.concatenate(one)) for one in centred]
+        shuffled.append(ratio([(m[:5], m[5:]) for m in mixed]))
+    beyond = np.mean(np.abs(np.log(shuffled)) >= abs(math.log(known.ratio)))
+    assert known.p == pytest.approx(beyond, abs=0.03)
+
+
+@pytest.mark.parametrize("effect", [0.3, 1.0, 2.5])
+def test_seeds_needed_is_statsmodels(effect):
+    needed = seeds_needed(effect, [1.0, 1.0])
+    power = [tt_ind_solve_power(effect, n, 0.05, None) for n in (needed, max(2, needed - 1))]
+    assert power[0] >= 0.8
+    assert needed == 2 or power[1] < 0.8
+    assert seeds_needed(0.0, [1.0, 1.0]) is None
+    assert seeds_needed(1e-4, [1.0, 1.0]) is None
+
+
+def test_what_cannot_be_tested():
+    one = difference({1: 70.0}, {1: 69.0})
+    assert (one.mean, one.interval, one.p, one.n) == (1.0, None, None, 1)
+    assert difference({}, {1: 69.0}) is None
+    same = difference({1: 70.0, 2: 71.0}, {1: 69.0, 2: 70.0})
+    assert (same.interval, same.p, same.equivalence(0.5)) == ((1.0, 1.0), None, None)
+    apart = difference({1: 70.0, 2: 71.0}, {3: 69.0, 4: 70.5})
+    assert apart.method == "Welch"
+    assert holm([None, 0.04, None, 0.03]) == [None, 0.06, None, 0.06]
+    assert holm([None]) == [None]
+    assert half_interval([1.0]) is None
+    assert variance_ratio([({1: 1.0, 2: 1.0}, {1: 1.0, 2: 2.0})]) is None
