@@ -17,6 +17,7 @@ from results.render import SUFFIXES, Table, render
 from results.tables.accuracy import accuracy_tables
 from results.tables.claims import claims_table
 from results.tables.cross import cross_table, matrix_table
+from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
 from results.tables.measured import measured_tables
 
@@ -99,7 +100,8 @@ def _claims(arguments: argparse.Namespace) -> None:
     if not arguments.margin > 0:
         raise UserError(f"--margin {arguments.margin:g}: give a positive number of points")
     runs = collect(arguments.runs) if arguments.runs else []
-    _show([claims_table(runs, arguments.measure, arguments.margin), errata_table()], arguments)
+    made = [claims_table(runs, arguments.measure, arguments.margin)]
+    _show([*made, *([epochs_table(runs)] if runs else []), errata_table()], arguments)
 
 
 def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:

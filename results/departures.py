@@ -6,6 +6,7 @@ from typing import Any
 
 from configs.load import flat, load
 from results.collect import Run
+from results.render import Table
 
 _RECIPE = Path(__file__).resolve().parent.parent / "configs" / "imagenet.yaml"
 _IMAGENET_VAL = 50_000
@@ -60,6 +61,23 @@ def differing(runs: list[Run]) -> tuple[str, ...]:
             listed = ", ".join(f"{value} ({', '.join(archs)})" for value, archs in values.items())
             told.append(f"{key} {listed}")
     return (f"Recipes differ between networks: {'; '.join(told)}.",) if told else ()
+
+
+def recipe_table(runs: list[Run]) -> Table:
+    """Return the settings that move a run's numbers, the paper's and ours; what differs is bold."""
+    rows = []
+    for key in _KEYS:
+        ours = sorted({_text(run.settings.get(key)) for run in runs})
+        rows.append((key, _text(_recipe()[key]), "; ".join(ours)))
+    return Table(
+        name="recipe",
+        title="The recipe: configs/imagenet.yaml, which is the paper's, and these runs",
+        names=1,
+        columns=("setting", "recipe", "these runs"),
+        rows=tuple(rows),
+        notes=("Bold: not the recipe's.",),
+        bold=frozenset((i, 2) for i, row in enumerate(rows) if row[1] != row[2]),
+    )
 
 
 @cache

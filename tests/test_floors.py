@@ -23,7 +23,7 @@ LIBRARIES = {
     "data.store": {"numpy", "PIL", "tqdm", "scipy"},
     "tasks": {"torch"},
     "training": {"torch", "torchvision", "numpy", "PIL", "tqdm"},
-    "results": {"numpy", "scipy", "statsmodels", "matplotlib", "jinja2", "PIL"},
+    "results": {"numpy", "scipy", "statsmodels", "matplotlib", "jinja2", "markupsafe", "PIL"},
     "launch": {"rich"},
 }
 _COMMAND = {"foundation", "configs", "records", "models", "padding", "data", "tasks", "training"}

@@ -1,6 +1,5 @@
 """The claims of Sections 1 and 4.1, tested on the paper's printed runs and on ours beside them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist, stdev
 from typing import Any
@@ -19,6 +18,7 @@ from results.statistics import (
 )
 from results.tables.accuracy import Measure, Numbers, numbers_of, printed_numbers
 from results.tables.cross import Accuracies, evaluated
+from results.tables.epochs import curves_of, default_accuracy, epochs_to
 from results.tables.rows import p_cell
 
 ALPHA = 0.05
@@ -222,31 +222,20 @@ def _suffers(cross: Accuracies, pair: bool) -> Findings:
 
 
 def _sooner(runs: list[Run]) -> Findings:
-    """Compare the epochs to the accuracy that every zero and partial run of a network reaches."""
-    pairs = dict(_epochs_to_the_same(runs))
-    known = {arch: difference(zero, partial) for arch, (_, zero, partial) in pairs.items()}
+    """Compare the epochs to an accuracy that every zero and partial run of a network reaches."""
+    known, levels = {}, {}
+    for arch in dict.fromkeys(run.arch for run in runs):
+        shown = [run for run in runs if run.arch == arch and run.padding in ("zero", "partial")]
+        curves = curves_of(shown)
+        if len(curves) == 2:
+            levels[arch] = default_accuracy(curves)
+            taken = epochs_to(curves, levels[arch])
+            known[arch] = difference(taken["zero"], taken["partial"])
     corrected = _holm({arch: one.p for arch, one in known.items()})
     return {
-        (SOONER, arch): _directed(
-            one, corrected[arch], unit=f"epochs sooner at {pairs[arch][0]:.1f} %"
-        )
+        (SOONER, arch): _directed(one, corrected[arch], unit=f"epochs sooner at {levels[arch]:g} %")
         for arch, one in known.items()
     }
-
-
-def _epochs_to_the_same(runs: list[Run]) -> Iterator[tuple[str, tuple[float, Values, Values]]]:
-    """Yield for each network an accuracy and, by seed, the epochs that zero and partial need."""
-    done = [run for run in runs if run.finished and run.padding in ("zero", "partial")]
-    for arch in dict.fromkeys(run.arch for run in done):
-        group = [run for run in done if run.arch == arch]
-        # A tenth below the worst run's best: all reach it.
-        accuracy = int(10 * min(run.best for run in group)) / 10
-        sides: dict[str, Values] = {"zero": {}, "partial": {}}
-        for run in group:
-            first = next(row["epoch"] for row in run.rows if row["val_top1"] >= accuracy)
-            sides[run.padding][run.seed] = first + 1
-        if all(sides.values()):
-            yield arch, (accuracy, sides["zero"], sides["partial"])
 
 
 def _printed_cross() -> Accuracies:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,11 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     # The node fails under a run: Slurm kills what is on it without a word, and begins it again.
     here.wait(lambda: state(seeds[2]) == "running", "the third one's start")
     here.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
-    here.wait(lambda: queued(2) == "PENDING", "its way back into the queue")
+    # Not at once, as here.wait would: this node lives, and still clears its processes away.
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and subprocess.run(["pgrep", "slurmstepd"]).returncode == 0:
+        time.sleep(1)
+    assert queued(2) == "PENDING"
     resume = ["scontrol", "update", f"NodeName={node}", "State=RESUME"]
     subprocess.run(resume, capture_output=True)  # refused where the node has come back by itself
     here.wait(lambda: not here.jobs(), "the end", seconds=600)

@@ -107,7 +107,7 @@ def test_latex_compiles_and_fits_the_page(papers_runs, tmp_path, main_of):  # no
     for words in (("tables", "--runs", papers_runs), ("claims", "--runs", papers_runs)):
         assert main_of(main, *words, "--format", "latex", "--out", tmp_path)[0] == 0
     files = sorted(tmp_path.glob("*.tex"))
-    assert len(files) == 6
+    assert len(files) == 7
     inputs = "".join(rf"\input{{{file.stem}}}" for file in files)
     packages = r"\documentclass{article}\usepackage{booktabs,graphicx}"
     (tmp_path / "all.tex").write_text(rf"{packages}\begin{{document}}{inputs}\end{{document}}")

@@ -1,0 +1,90 @@
+"""Fig. 3: accuracy after every epoch, and how many epochs an accuracy takes (Section 4.1)."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from records.errors import RunError
+from records.score import SCORES
+from results.collect import Run
+from results.figures import style
+from results.tables.epochs import Curves, curves_of, default_accuracy, first_epoch, mean_curve
+from results.tables.rows import unfinished
+
+_ENOUGH = 10  # epochs that are worth a closer look at their last part
+
+
+@style.styled
+def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
+    """Return Fig. 3: each padding's mean over its seeds after every epoch, in a band min .. max.
+
+    A dot marks the first epoch after which the mean curve is at `accuracy` or above.
+
+    Args:
+        runs: of one network; unfinished ones do not count.
+        accuracy: to mark, in percent; None: `default_accuracy`.
+
+    Raises:
+        RunError: no run is finished.
+    """
+    measured = curves_of(runs)
+    if not measured:
+        raise RunError("no run is finished")
+    level = default_accuracy(measured) if accuracy is None else accuracy
+    epochs = max(len(curve) for seeds in measured.values() for curve in seeds.values())
+    panels = 2 if epochs >= _ENOUGH else 1
+    figure = Figure(figsize=(8.4 if panels == 2 else 5.6, 3.8))
+    panel, *close = figure.subplots(1, panels, squeeze=False).flat
+    for axes in (panel, *close):
+        _lines(axes, measured, level)
+        axes.grid(True, axis="y")
+        axes.set_xlabel("epochs trained")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    panel.set_xlim(0, epochs * 1.02)
+    for axes in close:
+        _zoom(axes, measured, epochs)
+    panel.set_title(runs[0].arch)
+    panel.set_ylabel(f"{SCORES[runs[0].settings['task']].title}, validation (%)")
+    handles, labels = panel.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, handlelength=4)
+    style.caption(
+        figure,
+        f"Lines: mean over the seeds; bands: lowest to highest; marks: first mean of "
+        f"{level:g} % or more.",
+        *unfinished(runs),
+    )
+    return figure
+
+
+def _lines(axes: Axes, measured: Curves, level: float) -> None:
+    axes.axhline(level, color=style.PALE, lw=0.8)
+    for padding, seeds in measured.items():
+        look, curve = style.look(padding), mean_curve(seeds)
+        low, high = zip(*((min(v), max(v)) for v in zip(*seeds.values(), strict=True)), strict=True)
+        epochs = range(1, len(curve) + 1)
+        if len(seeds) > 1:
+            axes.fill_between(
+                epochs, [*map(float, low)], [*map(float, high)], color=look.colour, alpha=0.15, lw=0
+            )
+        first = first_epoch(curve, level)
+        told = "not reached" if first is None else f"after {first + 1}"
+        count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+        axes.plot(
+            epochs,
+            [*map(float, curve)],
+            color=look.colour,
+            ls=look.line,
+            marker=look.marker,
+            markevery=[] if first is None else [first],
+            label=f"{padding} ({count}): {level:g} % {told}",
+        )
+
+
+def _zoom(axes: Axes, measured: Curves, epochs: int) -> None:
+    """Show the last part of training, where the curves lie within a few points."""
+    start = epochs * 6 // 10
+    shown = [float(value) for seeds in measured.values() for value in mean_curve(seeds)[start:]]
+    margin = 0.08 * (max(shown) - min(shown)) or 1.0
+    axes.set_xlim(start + 1, epochs + 0.02 * (epochs - start))
+    axes.set_ylim(min(shown) - margin, max(shown) + margin)
+    axes.set_title("the last 40 % of the epochs")

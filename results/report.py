@@ -1,0 +1,97 @@
+"""One HTML page of everything that a folder of runs shows; it needs no network."""
+
+import base64
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from foundation.files import write_atomically, writing
+from results.collect import Run, collect
+from results.departures import not_imagenet, recipe_table
+from results.figures.make import make_figures
+from results.render import Table, html_table
+from results.tables.accuracy import accuracy_tables
+from results.tables.claims import claims_table
+from results.tables.cross import cross_table, matrix_table
+from results.tables.epochs import epochs_table
+from results.tables.errata import errata_table
+from results.tables.inventory import ledger_table, provenance_table
+from results.tables.measured import measured_tables
+
+_MARGIN = 0.25  # as `claims`
+
+
+def write_report(
+    root: Path, out: Path, seeds: int, sources: tuple[Path, Path | None], data: Path | None
+) -> None:
+    """Write the page.
+
+    Args:
+        root: folder of run directories.
+        out: file to write; an older one is replaced.
+        seeds: runs of a complete row.
+        sources: the folder of the benchmarks' files, and that of commands.activations or None.
+        data: the images' folder; None: the runs' own data.root.
+
+    Raises:
+        RunError: as `collect`.
+        FileError: `out` cannot be written.
+    """
+    runs = collect(root)
+    benchmarks, activations = sources
+    with tempfile.TemporaryDirectory() as folder:
+        told = make_figures(runs, Path(folder), activations, data)
+        drawn = [name for name in told if ": " not in name]
+        figures = [(name, _embedded(Path(folder) / f"{name}.svg")) for name in drawn]
+    missing = [line for line in told if ": " in line]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        title=f"Partial convolution based padding: {root.resolve().name}",
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        finished=sum(run.finished for run in runs),
+        total=len(runs),
+        departures=not_imagenet(runs),
+        sections=_sections(runs, seeds, benchmarks),
+        figures=figures,
+        missing=missing,
+    )
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, page.encode())
+
+
+def _sections(runs: list[Run], seeds: int, benchmarks: Path) -> list[tuple[str, str, list[Markup]]]:
+    """Return the page's parts that are tables: anchor, heading, tables."""
+    cross = cross_table(runs, seeds)
+    accuracy = [
+        table
+        for measure in ("best", "last5_avg")
+        for table in accuracy_tables(runs, measure, seeds, "sample")
+    ]
+    tables = [*accuracy, cross, *([matrix_table(runs, seeds)] if cross.rows else [])]
+    parts: list[tuple[str, str, Iterable[Table]]] = [
+        ("claims", "What the runs show", [claims_table(runs, "best", _MARGIN), epochs_table(runs)]),
+        ("tables", "The paper's tables", [*measured_tables(benchmarks), *tables]),
+        ("ledger", "The runs", [ledger_table(runs)]),
+        ("recipe", "The recipe", [recipe_table(runs)]),
+        ("provenance", "Provenance", [provenance_table(runs)]),
+        ("errata", "Erratum: the paper's stdev column", [errata_table()]),
+    ]
+    return [
+        (anchor, heading, [Markup(html_table(table)) for table in made])  # noqa: S704 - escaped
+        for anchor, heading, made in parts
+    ]
+
+
+def _embedded(file: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -1,0 +1,77 @@
+"""What runs there are, and what each was made with."""
+
+from typing import Any
+
+from foundation.files import FileError, read_json
+from records.run_dir import RunDir
+from results.collect import Run
+from results.render import Table
+from results.tables.rows import cell, groups
+
+
+def ledger_table(runs: list[Run]) -> Table:
+    """Return a row a run: how it stands, and its numbers."""
+    return Table(
+        name="runs",
+        title="The runs",
+        names=1,
+        columns=("run", "state", "epochs", "best", "of epoch", "last5_avg", "hours"),
+        rows=tuple(
+            (
+                run.path.name,
+                _state(run),
+                f"{len(run.rows)}/{run.settings['train.epochs']}",
+                cell(run.best),
+                "" if run.best_epoch is None else str(run.best_epoch + 1),
+                cell(run.last5_avg),
+                f"{sum(row.get('seconds', 0) for row in run.rows) / 3600:.2f}",
+            )
+            for run in _in_order(runs)
+        ),
+        notes=("best, last5_avg: top-1 in percent, of finished runs.",),
+    )
+
+
+def provenance_table(runs: list[Run]) -> Table:
+    """Return a row a run: commit, versions, devices, resumptions, warnings."""
+    columns = ("run", "started", "commit", "versions", "devices", "processes", "host")
+    return Table(
+        name="provenance",
+        title="What the runs were made with",
+        names=1,
+        columns=(*columns, "resumed", "warnings"),
+        rows=tuple((run.path.name, *_made_with(run)) for run in _in_order(runs)),
+        notes=("As each run's environment.json says; of its first session.",),
+    )
+
+
+def _in_order(runs: list[Run]) -> list[Run]:
+    return [run for group in groups(runs).values() for run in group]
+
+
+def _state(run: Run) -> str:
+    if run.finished:
+        return "finished"
+    return "not finished" if run.failure is None else f"failed: {run.failure}"
+
+
+def _made_with(run: Run) -> tuple[str, ...]:
+    file = RunDir(run.path).environment_file
+    try:
+        said: dict[str, Any] = read_json(file)
+    except FileError:
+        return ("unknown",) + ("",) * 7
+    versions = said.get("versions") or {}
+    shown = ", ".join(f"{k} {versions[k]}" for k in ("torch", "cuda", "dali") if versions.get(k))
+    changed = len(said.get("git_changes") or ())
+    commit = f"{said.get('git_commit') or 'unknown'}"[:10]
+    return (
+        f"{said.get('started', '')}"[:16].replace("T", " "),
+        commit + (f" and {changed} changed files" if changed else ""),
+        shown,
+        f"{said.get('devices', '')}",
+        f"{said.get('world_size', '')}",
+        f"{said.get('host', '')}",
+        f"{said.get('restarts', '')}",
+        "; ".join(map(str, said.get("warnings") or ())),
+    )

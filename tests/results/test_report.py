@@ -1,0 +1,150 @@
+"""The report in a real browser, from a file, without a network."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from results.__main__ import main
+from tests.results.test_results import write_evaluation, write_run
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+# What a reader does: sorts each table by its last column, twice; then the page says what it saw.
+ACTIONS = """
+<script>
+const seen = {tables: [], images: [], wide: document.documentElement.scrollWidth};
+for (const table of document.querySelectorAll("table")) {
+  const heads = [...table.tHead.rows[0].cells], column = heads.length - 1;
+  const cells = () => [...table.tBodies[0].rows].map(row => row.cells[column].textContent);
+  const before = cells();
+  heads[column].querySelector("button").click();
+  const up = cells(), sort = heads[column].getAttribute("aria-sort");
+  heads[column].querySelector("button").click();
+  seen.tables.push({id: table.id, before, up, down: cells(), sort});
+}
+for (const image of document.images)
+  seen.images.push({alt: image.alt, width: image.naturalWidth, shown: image.complete});
+const said = document.createElement("pre");
+said.id = "seen";
+said.textContent = JSON.stringify(seen);
+document.body.append(said);
+</script>
+"""
+
+
+def browse(page, *options):
+    """Return the page's DOM in the browser, and what its console said."""
+    done = subprocess.run(
+        [
+            BROWSER,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            *("--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=5000"),
+            *(f"--user-data-dir={page.parent / 'profile'}", *options, "--dump-dom"),
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report") / "runs <b>"
+    for seed in (1, 2, 3):
+        for padding, best in (("zero", 76 + seed / 10), ("partial", 76.5 + seed / 12)):
+            run = write_run(root, "resnet50", padding, seed, best, best - 0.5)
+            for used in ("zero", "partial"):
+                write_evaluation(run, used, best if used == padding else best - 9)
+    write_run(root, "vgg16_bn", "zero", 1, 73, 72, finish=False)
+    odd = write_run(root, "resnet50", "reflect", 1, 76, 75)
+    odd.path.rename(root / "<script>alert(1)<script>")
+    out = root.parent / "report.html"
+
+    def make():
+        import sys
+
+        before = sys.argv
+        sys.argv = ["results", "report", "--runs", str(root), "--out", str(out)]
+        try:
+            main()
+        finally:
+            sys.argv = before
+
+    make()
+    return out
+
+
+def test_it_holds_everything_itself_and_names_stay_text(page):
+    text = page.read_text()
+
+    class Links(HTMLParser):
+        found, tags = [], []
+
+        def handle_starttag(self, tag, attributes):
+            self.tags.append(tag)
+            self.found += [v for k, v in attributes if k in ("src", "href")]
+
+    links = Links()
+    links.feed(text)
+    assert all(link.startswith(("data:", "#")) for link in links.found)
+    assert len(links.found) > 5
+    assert links.tags.count("script") == 1
+    assert html.escape("<script>alert(1)<script>") in text
+    anchors = {link for link in links.found if link.startswith("#")}
+    assert all(f'id="{anchor[1:]}"' in text for anchor in anchors)
+    for name in ("table_2_best", "table_3_last5_avg", "table_4_cross", "claims_best", "errata"):
+        assert name in text
+    assert "NOT ImageNet" in text  # its validation set has another size
+
+
+@pytest.mark.skipif(not BROWSER, reason="chromium: not installed")
+def test_in_a_browser(page):
+    tried = page.with_name("tried.html")
+    tried.write_text(page.read_text().replace("</body>", f"{ACTIONS}</body>"))
+    dom, console = browse(tried, "--window-size=390,800")
+    assert not console
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', dom, re.S)[1]))
+    assert seen["wide"] <= 500  # a phone scrolls tables, not the page
+    assert len(seen["tables"]) >= 8
+    for table in seen["tables"]:
+        assert sorted(table["up"]) == sorted(table["before"]) == sorted(table["down"])
+        assert table["sort"] == "ascending"
+        numbers = [float(cell) for cell in table["up"] if re.fullmatch(r"-?[\d.]+", cell)]
+        assert numbers == sorted(numbers), table["id"]
+    assert seen["images"]
+    assert all(image["shown"] and image["width"] and image["alt"] for image in seen["images"])
+
+
+@pytest.mark.skipif(not BROWSER, reason="chromium: not installed")
+def test_dark_and_light_are_readable(page):
+    """The text's contrast against its ground, by WCAG: 7 and more."""
+
+    def luminance(colour):
+        parts = [int(value) / 255 for value in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    ask = """<script>
+    const style = getComputedStyle(document.body), pre = document.createElement("pre");
+    pre.id = "seen"; pre.textContent = JSON.stringify([style.color, style.backgroundColor]);
+    document.body.append(pre);
+    </script></body>"""
+    coloured = page.with_name("coloured.html")
+    coloured.write_text(page.read_text().replace("</body>", ask))
+    grounds = []
+    for scheme in ("0", "1"):  # dark, light
+        dom, _ = browse(coloured, f"--blink-settings=preferredColorScheme={scheme}")
+        found = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', dom, re.S)[1]))
+        text, ground = map(luminance, found)
+        grounds.append(ground)
+        light, dark = max(text, ground), min(text, ground)
+        assert (light + 0.05) / (dark + 0.05) >= 7
+    assert grounds[0] < 0.1 < 0.9 < grounds[1]
