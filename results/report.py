@@ -46,7 +46,7 @@ def write_report(
     with tempfile.TemporaryDirectory() as folder:
         told = make_figures(runs, Path(folder), activations, data)
         drawn = [name for name in told if ": " not in name]
-        figures = [(name, _embedded(Path(folder) / f"{name}.svg")) for name in drawn]
+        figures = [(_caption(name), _embedded(Path(folder) / f"{name}.svg")) for name in drawn]
     missing = [line for line in told if ": " in line]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -91,6 +91,25 @@ def _sections(runs: list[Run], seeds: int, benchmarks: Path) -> list[tuple[str, 
         (anchor, heading, [Markup(html_table(table)) for table in made])  # noqa: S704 - escaped
         for anchor, heading, made in parts
     ]
+
+
+_CAPTIONS = {
+    "fig_1_best": "Fig. 1: the best epoch's top-1; every run, means and their intervals",
+    "fig_1_last5_avg": "Fig. 1: the mean of the last five epochs; every run, means and intervals",
+    "fig_2_padding": "Fig. 2: what partial convolution based padding does",
+    "fig_3": "Fig. 3: accuracy over the epochs",
+    "fig_4": "Fig. 4: images that partial padding gets right and zero padding does not",
+    "fig_5": "Fig. 5: activation maps",
+    "where": "Where partial padding helps",
+    "runs": "Every run's curves",
+}
+
+
+def _caption(name: str) -> str:
+    """Return what a figure shows; what its name has more is the network's."""
+    start = next((start for start in _CAPTIONS if name.startswith(start)), "")
+    rest = name.removeprefix(start).strip("_")
+    return ", ".join(filter(None, [_CAPTIONS.get(start, ""), rest]))
 
 
 def _embedded(file: Path) -> str:

@@ -14,6 +14,7 @@ from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
+from results.figures.each_run import each_run
 from results.tables.rows import groups
 
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
@@ -45,9 +46,10 @@ def make_figures(
         ("fig_1_best", partial(accuracies, runs, "best", paper)),
         ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
         ("fig_2_padding", padding_layer),
-        *_curves(runs),
+        *_by_network(runs, "fig_3", curves),
         # Fig. 4, the images of `data`: its pairs of name and function go here.
         *_activations(activations),
+        *_by_network(runs, "runs", each_run),
     ]
     told = []
     for name, draw in drawings:
@@ -61,10 +63,10 @@ def make_figures(
     return told
 
 
-def _curves(runs: list[Run]) -> Drawings:
+def _by_network(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -> Drawings:
     archs = dict.fromkeys(arch for arch, _ in groups(runs))  # in the paper's order
     return [
-        (f"fig_3_{arch}", partial(curves, [run for run in runs if run.arch == arch]))
+        (f"{name}_{arch}", partial(draw, [run for run in runs if run.arch == arch]))
         for arch in archs
     ]
 
