@@ -11,8 +11,7 @@ import numpy as np
 from torch import nn
 
 from configs.schema import Config, Data
-from data.build import build_loaders
-from data.interface import Loader
+from data.build import Loaders, build_loaders
 from foundation.files import atomic_writer, write_json, writing
 from models import ImageSizeError, build_model, check_image_size
 from padding import convert_padding
@@ -79,9 +78,10 @@ def _evaluate(job: Job, process: Process) -> list[str]:
     channels_last = is_channels_last(config.train.channels_last, process.device)
     task = TASKS[config.task]
     try:
-        loader, fingerprint = agree(
-            lambda: _val_loader(config.data, config.model.num_classes, process, channels_last)
+        loaders = agree(
+            lambda: _loaders(config.data, config.model.num_classes, process, channels_last)
         )
+        loader, fingerprint = loaders.val, loaders.fingerprint
         file = _checkpoint_file(run, job.which)
         seen = {"the data set's fingerprint": fingerprint}
         seen[str(file)] = agree(lambda: checkpoint.digest(file))
@@ -107,7 +107,7 @@ def _evaluate(job: Job, process: Process) -> list[str]:
             )
             numbers = task.numbers(result.counts)
             parts = gather_on_first(process, (result.index, result.label, result.prediction))
-            on_first(process, lambda: _write(run, facts, numbers, parts))  # noqa: B023
+            on_first(process, lambda: _write(run, facts, numbers, parts, loaders.classes))  # noqa: B023
         except SharedError as error:
             failures.append(_failure(run, error, padding))
             continue
@@ -156,12 +156,9 @@ def _check_padding(arch: str, padding: str, image_size: int) -> None:
 
 
 @lru_cache(maxsize=1)  # runs of one sweep share their data: keep its index and worker processes
-def _val_loader(
-    data: Data, num_classes: int, process: Process, channels_last: bool
-) -> tuple[Loader, str]:
+def _loaders(data: Data, num_classes: int, process: Process, channels_last: bool) -> Loaders:
     place = (process.rank, process.world)
-    loaders = build_loaders(data, num_classes, 0, place, process.device, channels_last)
-    return loaders.val, loaders.fingerprint
+    return build_loaders(data, num_classes, 0, place, process.device, channels_last)
 
 
 def _checkpoint_file(run: RunDir, which: str) -> Path:
@@ -188,6 +185,7 @@ def _write(
     facts: dict[str, Any],
     numbers: dict[str, float | int],
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    classes: tuple[str, ...],
 ) -> None:
     index, label, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(index)
@@ -195,5 +193,6 @@ def _write(
     file_name = facts["padding"]
     with run.lock_evaluations():
         with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
-            np.savez(file, index=index[order], label=label[order], prediction=prediction[order])
+            arrays = {"index": index[order], "label": label[order], "prediction": prediction[order]}
+            np.savez(file, **arrays, classes=np.array(classes, dtype=str))
         write_json(run.evaluations / f"{file_name}.json", facts | numbers)

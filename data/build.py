@@ -21,11 +21,12 @@ from data.store.split import Split
 
 @dataclass(frozen=True)
 class Loaders:
-    """Both splits for one process, and the data set's fingerprint."""
+    """Both splits for one process, the data set's fingerprint, and its classes' names."""
 
     train: Loader
     val: Loader
     fingerprint: str
+    classes: tuple[str, ...]  # in the order of the labels
 
 
 def build_loaders(
@@ -63,7 +64,8 @@ def build_loaders(
         val = EvalSteps(val_images, batch // world, rank, world)
         noise = partial(SyntheticLoader, image_size=data.image_size, num_classes=num_classes)
         noise = partial(noise, device=device, channels_last=channels_last)
-        return Loaders(noise(train), noise(val), f"synthetic {train_images} {val_images}")
+        names = tuple(map(str, range(num_classes)))
+        return Loaders(noise(train), noise(val), f"synthetic {train_images} {val_images}", names)
 
     index = load_index(data.root, data.exclude)
     if len(index.classes) != num_classes:
@@ -86,7 +88,7 @@ def build_loaders(
         EvalView(data.eval_resize, data.image_size),
         Delivery(index.val, device, channels_last),
     )
-    return Loaders(train, val, index.fingerprint)
+    return Loaders(train, val, index.fingerprint, index.classes)
 
 
 def _check_resized(split: Split, shorter: int) -> None:

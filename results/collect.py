@@ -78,13 +78,15 @@ def has_runs(root: Path) -> bool:
 
 
 def collect(root: Path) -> list[Run]:
-    """Return the runs in `root`, one a subfolder, ordered by seed.
+    """Return the runs in `root`, one a subfolder, ordered by seed; of a run directory, itself.
 
     Raises:
         RunError: there are none; two are the same run; or two of one network differ in more than
             padding and seed, so that a table would compare recipes.
     """
-    runs = [_read(RunDir(file.parent)) for file in sorted(root.glob("*/config.yaml"))]
+    alone = root / "config.yaml"
+    files = [alone] if alone.is_file() else sorted(root.glob("*/config.yaml"))
+    runs = [_read(RunDir(file.parent)) for file in files]
     if not runs:
         raise RunError(f"{root}: no run directories; give the folder that holds them to --runs")
     first_of: dict[str, Run] = {}

@@ -43,9 +43,9 @@ def not_imagenet(runs: list[Run]) -> tuple[str, ...]:
     what = "NOT ImageNet" if found or other_classes else "NOT ImageNet by the paper's recipe"
     for key in _KEYS:
         papers = _recipe()[key]
-        ours = {_text(run.settings.get(key)) for run in finished} - {_text(papers)}
+        ours = {setting_text(run.settings.get(key)) for run in finished} - {setting_text(papers)}
         if ours:
-            found.append(f"{key} {', '.join(sorted(ours))} (recipe: {_text(papers)})")
+            found.append(f"{key} {', '.join(sorted(ours))} (recipe: {setting_text(papers)})")
     return (f"{what}: {'; '.join(found)}; the paper's columns are for their form.",) * bool(found)
 
 
@@ -55,7 +55,7 @@ def differing(runs: list[Run]) -> tuple[str, ...]:
     for key in _KEYS:
         values: dict[str, list[str]] = {}
         for run in runs:
-            networks = values.setdefault(_text(run.settings.get(key)), [])
+            networks = values.setdefault(setting_text(run.settings.get(key)), [])
             networks += [] if run.arch in networks else [run.arch]
         if len(values) > 1:
             listed = ", ".join(f"{value} ({', '.join(archs)})" for value, archs in values.items())
@@ -67,8 +67,8 @@ def recipe_table(runs: list[Run]) -> Table:
     """Return the settings that move a run's numbers, the paper's and ours; what differs is bold."""
     rows = []
     for key in _KEYS:
-        ours = sorted({_text(run.settings.get(key)) for run in runs})
-        rows.append((key, _text(_recipe()[key]), "; ".join(ours)))
+        ours = sorted({setting_text(run.settings.get(key)) for run in runs})
+        rows.append((key, setting_text(_recipe()[key]), "; ".join(ours)))
     return Table(
         name="recipe",
         title="The recipe: configs/imagenet.yaml, which is the paper's, and these runs",
@@ -85,9 +85,10 @@ def _recipe() -> dict[str, Any]:
     return flat(load(_RECIPE, ["model.arch=resnet50"]))
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """Return a setting's value as notes show it."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(setting_text, value))}]"
     if value is None:
         return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)

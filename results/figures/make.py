@@ -12,9 +12,12 @@ from results.departures import not_imagenet
 from results.figures import style
 from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
+from results.figures.contact_sheet import contact_sheet
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
 from results.figures.each_run import each_run
+from results.figures.where import where
+from results.predictions import Predictions, has_predictions, predictions
 from results.tables.rows import groups
 
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
@@ -47,8 +50,9 @@ def make_figures(
         ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
         ("fig_2_padding", padding_layer),
         *_by_network(runs, "fig_3", curves),
-        # Fig. 4, the images of `data`: its pairs of name and function go here.
+        *_by_network(runs, "fig_4", partial(_of_predictions, partial(_sheet, data))),
         *_activations(activations),
+        *_by_network(runs, "where", partial(_of_predictions, _where)),
         *_by_network(runs, "runs", each_run),
     ]
     told = []
@@ -69,6 +73,34 @@ def _by_network(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure])
         (f"{name}_{arch}", partial(draw, [run for run in runs if run.arch == arch]))
         for arch in archs
     ]
+
+
+Draw = Callable[[list[Run], list[Run]], Figure]
+
+
+def _of_predictions(draw: Draw, runs: list[Run]) -> Figure:
+    """Draw zero's runs beside partial's, those that were evaluated under their own padding."""
+    sides = [
+        [run for run in runs if run.finished and run.padding == padding]
+        for padding in ("zero", "partial")
+    ]
+    sides = [[run for run in side if has_predictions(run, run.padding)] for side in sides]
+    if not all(sides):
+        raise RunError("no predictions of zero and of partial runs; evaluate.py makes them")
+    return draw(*sides)
+
+
+def _own(runs: list[Run]) -> list[Predictions]:
+    return [predictions(run, run.padding) for run in runs]
+
+
+def _sheet(data: Path | None, zero: list[Run], partial: list[Run]) -> Figure:
+    root = data or Path(zero[0].settings["data.root"])
+    return contact_sheet(_own(zero), _own(partial), root, zero[0].arch)
+
+
+def _where(zero: list[Run], partial: list[Run]) -> Figure:
+    return where(_own(zero), _own(partial), zero[0].arch)
 
 
 def _activations(folder: Path | None) -> Drawings:

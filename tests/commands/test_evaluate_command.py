@@ -70,6 +70,7 @@ def test_exact_on_any_number_of_processes(run, images, command, world):
         predictions, labels = plain_evaluation(images, run, padding)
         assert arrays["index"].tolist() == list(range(17))
         assert np.array_equal(arrays["label"], labels)
+        assert arrays["classes"].tolist() == ImageFolder(images / "val").classes
         assert np.array_equal(arrays["prediction"], predictions)
         assert (result["padding"], result["checkpoint"]) == (padding, "best")
         assert (result["correct1"], result["count"]) == ((predictions == labels).sum(), 17)

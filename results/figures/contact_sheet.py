@@ -1,0 +1,96 @@
+"""Fig. 4: images that every partial run gets right and every zero run wrong (Section 4.1)."""
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from data.index import load_index
+from data.store.dataset import DataError
+from data.store.split import Split
+from records.errors import RunError
+from results.figures import style
+from results.predictions import Predictions, same_images
+
+_COLUMNS, _ROWS = 6, 4
+_SIDE = 224  # px that a picture is shown with
+
+
+def gained(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:
+    """Return the images that every zero run gets wrong and every partial run right, by place."""
+    wrong = ~np.any([one.right for one in zero], axis=0)
+    return np.flatnonzero(wrong & np.all([one.right for one in partial], axis=0))
+
+
+@style.styled
+def contact_sheet(
+    zero: Sequence[Predictions], partial: Sequence[Predictions], root: Path, name: str
+) -> Figure:
+    """Return Fig. 4, with the counts in both directions.
+
+    Of more images than fit, evenly spaced ones are shown, which belong to classes of all kinds.
+
+    Args:
+        zero, partial: evaluations of a network's runs, each under its own padding.
+        root: the data set: an image folder or shards.
+        name: of the network.
+
+    Raises:
+        RunError: there are no such images, the data set is not at hand or another, or the
+            evaluations are not of the same images.
+    """
+    same_images([*zero, *partial])
+    places, lost = gained(zero, partial), gained(partial, zero)
+    if not len(places):
+        raise RunError(f"no image is wrong in all zero and right in all partial runs of {name}")
+    shown = places[np.linspace(0, len(places) - 1, min(len(places), _COLUMNS * _ROWS)).astype(int)]
+    split = _images(root, zero[0])
+    rows = -(-len(shown) // _COLUMNS)
+    figure = Figure(figsize=(1.75 * _COLUMNS, 2.15 * rows + 1.0))
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    for axes, place in zip(grid, shown.tolist(), strict=False):
+        axes.imshow(_picture(split, place))
+        (taken, _), *_ = Counter(int(one.prediction[place]) for one in zero).most_common()
+        names = zero[0].classes
+        told = (names[zero[0].label[place]], f"zero: {names[taken]}")
+        axes.set_title("\n".join(map(_short, told)), fontsize=style.SMALL)
+    for axes in grid:
+        axes.set_axis_off()
+    figure.suptitle(
+        f"{name}: wrong in all {len(zero)} zero runs, right in all {len(partial)} partial runs: "
+        f"{len(places):,} images; the reverse: {len(lost):,}"
+    )
+    style.caption(
+        figure,
+        f"{len(shown)} of {len(places):,}, evenly spaced in the validation set's order. Above: the "
+        f"true class; below: what most zero runs see.",
+    )
+    return figure
+
+
+def _images(root: Path, known: Predictions) -> Split:
+    """Return the validation images, if they are those that were evaluated."""
+    try:
+        split = load_index(root).val
+    except DataError as error:
+        raise RunError(f"no images ({error}); name their folder with --data") from None
+    if not np.array_equal(split.labels, known.label):
+        raise RunError(f"{root}: is not the validation set of {known.file}; give it with --data")
+    return split
+
+
+def _picture(split: Split, place: int) -> Image.Image:
+    """Return the middle square of an image, as the network saw it but for the resizing."""
+    with Image.open(io.BytesIO(split.read(place))) as image:
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        square = image.convert("RGB").crop((left, top, left + side, top + side))
+    return square.resize((_SIDE, _SIDE))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 22 else f"{text[:21]}…"

@@ -1,0 +1,92 @@
+"""Where partial padding helps: which images, and which classes, from predictions."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from scipy import stats
+
+from results.figures import style
+from results.predictions import Predictions, class_accuracy, same_images
+
+_EXTREMES = 10  # classes shown at each end
+
+
+@style.styled
+def where(zero: Sequence[Predictions], partial: Sequence[Predictions], name: str) -> Figure:
+    """Return the images by how many runs know them, and the classes that gain and lose most.
+
+    Args:
+        zero, partial: evaluations of a network's runs, each under its own padding.
+        name: of the network.
+
+    Raises:
+        RunError: they are not of the same images.
+    """
+    same_images([*zero, *partial])
+    figure = Figure(figsize=(9.5, 5.2))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
+    counts = known_by(zero, partial)
+    _grid(left, counts)
+    _classes(right, zero, partial)
+    figure.suptitle(f"{name}: where partial padding helps")
+    style.caption(
+        figure,
+        f"Left: images by the number of zero ({len(zero)}) and partial ({len(partial)}) runs that "
+        f"are right; bold: right in all runs of one side and in none of the other.",
+        "Right: the classes that gain and lose most, the mean over runs"
+        + ", with 95 % intervals (Welch)." * (min(len(zero), len(partial)) > 1)
+        + "." * (min(len(zero), len(partial)) == 1),
+        "They are picked by their gain, so each looks larger than it is.",
+    )
+    return figure
+
+
+def known_by(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:
+    """Return the number of images that i zero and j partial runs get right, [i, j]."""
+    sides = [np.sum([one.right for one in side], axis=0) for side in (zero, partial)]
+    table = np.zeros((len(zero) + 1, len(partial) + 1), dtype=int)
+    np.add.at(table, tuple(sides), 1)
+    return table
+
+
+def _grid(axes: Axes, counts: np.ndarray) -> None:
+    shade = LogNorm(0.5, 2 * counts.max())
+    axes.imshow(np.maximum(counts, 0.5).T, origin="lower", cmap="Greys", norm=shade)
+    zero, partial = (runs - 1 for runs in counts.shape)
+    for (i, j), count in np.ndenumerate(counts):
+        dark = shade(max(count, 0.5)) > 0.55
+        axes.text(
+            *(i, j, f"{count:,}"),
+            ha="center",
+            va="center",
+            fontsize=style.SMALL,
+            weight="bold" if (i, j) in ((0, partial), (zero, 0)) else "normal",
+            color="white" if dark else style.INK,
+        )
+    axes.set_xticks(range(counts.shape[0]))
+    axes.set_yticks(range(counts.shape[1]))
+    axes.set_xlabel("zero runs that are right")
+    axes.set_ylabel("partial runs that are right")
+
+
+def _classes(axes: Axes, zero: Sequence[Predictions], partial: Sequence[Predictions]) -> None:
+    each = [class_accuracy(side) for side in (partial, zero)]
+    gain = each[0].mean(axis=0) - each[1].mean(axis=0)
+    order = [i for i in np.argsort(gain, kind="stable").tolist() if not np.isnan(gain[i])]
+    if len(order) > 2 * _EXTREMES:
+        order = order[:_EXTREMES] + order[-_EXTREMES:]
+    look = style.look("partial")
+    if min(len(zero), len(partial)) > 1:
+        with warnings.catch_warnings(action="ignore"):  # a class on which all runs agree has none
+            known = stats.ttest_ind(*(side[:, order] for side in each), equal_var=False)
+            interval = known.confidence_interval()
+        axes.hlines(range(len(order)), interval.low, interval.high, color=style.PALE)
+    axes.plot(gain[order], range(len(order)), ls="", marker=look.marker, color=look.colour)
+    axes.axvline(0, color=style.INK, lw=0.8)
+    names = [zero[0].classes[i] for i in order]
+    axes.set_yticks(range(len(order)), [n if len(n) <= 24 else f"{n[:23]}…" for n in names])
+    axes.set_xlabel("accuracy, partial - zero (points)")
