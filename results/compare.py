@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from records.errors import RunError
 from results import printed
@@ -76,6 +77,7 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
         notes=(
             f"A: {_places(a)}; B: {_places(b)}.",
             *_recipes(a, b),
+            *_data(a, b),
             "± and [ ]: 95 % confidence intervals; B - A: paired by seed, over the seeds that both "
             "have; W: Welch.",
         ),
@@ -103,6 +105,20 @@ def _recipes(a: list[Run], b: list[Run]) -> tuple[str, ...]:
     return (f"Recipes differ: {'; '.join(told)}.",) if told else ("One recipe.",)
 
 
+def _data(a: list[Run], b: list[Run]) -> tuple[str, ...]:
+    """Return the note that the two sides' data sets differ; () if they can be one."""
+    finished = [[run for run in side if run.finished] for side in (a, b)]
+    pairs = [(one, other) for one in finished[0] for other in finished[1]]
+    if all(same_data(one.fingerprint, other.fingerprint) for one, other in pairs):
+        return ()
+    counts = [sorted({f"{run.val_count:,}" for run in side}) for side in finished]
+    evaluated = " and ".join(" or ".join(side) for side in counts)
+    return (
+        f"Data sets differ (evaluated on {evaluated} images): B - A is of the data, too, and no "
+        f"images are paired.",
+    )
+
+
 def per_class_table(a: Sequence[Predictions], b: Sequence[Predictions]) -> Table:
     """Return the classes whose accuracy differs most between two sets of evaluations.
 
@@ -111,7 +127,10 @@ def per_class_table(a: Sequence[Predictions], b: Sequence[Predictions]) -> Table
     """
     same_images([*a, *b])
     if len({one.classes for one in (*a, *b)}) > 1:
-        raise RunError(f"{a[0].file} and {b[0].file}: name different classes")
+        raise RunError(
+            f"{a[0].file} and {b[0].file}: name different classes; those of an older version have "
+            f"numbers for names until evaluate.py runs again"
+        )
     each = [class_accuracy(side) for side in (a, b)]
     means = [side.mean(axis=0) for side in each]
     gain = means[1] - means[0]

@@ -37,9 +37,8 @@ def where(zero: Sequence[Predictions], partial: Sequence[Predictions], name: str
         figure,
         f"Left: images by the number of zero ({len(zero)}) and partial ({len(partial)}) runs that "
         f"are right; bold: right in all runs of one side and in none of the other.",
-        "Right: the classes that gain and lose most, the mean over runs"
-        + ", with 95 % intervals (Welch)." * (min(len(zero), len(partial)) > 1)
-        + "." * (min(len(zero), len(partial)) == 1),
+        "Right: the classes that gain and lose most, mean over the runs; bars: 95 % intervals over "
+        "two runs or more (Welch).",
         "They are picked by their gain, so each looks larger than it is.",
     )
     return figure

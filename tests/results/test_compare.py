@@ -1,0 +1,147 @@
+"""Comparisons of studies that are not alike, and predictions that must not be taken for a run's."""
+
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from foundation.files import read_json, write_json
+from records.errors import RunError
+from results.collect import collect
+from results.compare import compare_tables, confusion_table, per_class_table
+from results.figures.where import known_by, where
+from results.predictions import Predictions, predictions, same_images
+from tests.results.test_predictions import CLASSES, LABELS, guesses, write_predictions
+from tests.results.test_results import cells_of, write_run
+
+
+def one_run(root, padding="zero", seed=1, right=0.6, settings=(), fingerprint=None):
+    """Write a run with predictions and return its directory."""
+    run = write_run(root, "resnet50", padding, seed, 76, 75, ["model.num_classes=10", *settings])
+    if fingerprint:
+        write_json(run.environment_file, {"data_fingerprint": fingerprint})
+    write_predictions(run, guesses(seed, right))
+    file = run.evaluations / f"{padding}.json"
+    write_json(file, read_json(file) | {"data_fingerprint": fingerprint})
+    return run
+
+
+def notes_of(tables):
+    return " ".join(note for table in tables for note in table.notes)
+
+
+def made(labels, *predicted):
+    """Return evaluations without files."""
+    labels, names = np.array(labels), tuple("abc")
+    return [Predictions(f"eval_{i}", labels, np.array(p), names) for i, p in enumerate(predicted)]
+
+
+def test_tables_by_hand():
+    a = made([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 2])
+    b = made([0, 0, 1, 1], [0, 0, 2, 2])
+    rows = [tuple(row.values()) for row in cells_of(per_class_table(a, b))]
+    # Class c has no images, and none of a class's accuracies is over other classes' images.
+    assert rows == [
+        ("b", "2", "75.000", "0.000", "-75.000"),
+        ("a", "2", "50.000", "100.000", "50.000"),
+    ]
+    rows = [tuple(row.values()) for row in cells_of(confusion_table(a))]
+    assert rows == [("a", "b", "2", "50.0 %"), ("b", "c", "1", "25.0 %")]
+    assert confusion_table(made([0, 1], [0, 1])).rows == ()
+    assert known_by(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
+
+
+def test_other_images_are_no_pair(tmp_path):
+    same_images(made([0, 1], [0, 1], [1, 1]))
+    with pytest.raises(ValueError, match="eval_0 and eval_0: of different images"):
+        same_images([*made([0, 1], [0, 1]), *made([1, 0], [0, 1])])
+    with pytest.raises(ValueError, match="of different images"):
+        same_images([*made([0, 1], [0, 1]), *made([0, 1, 1], [0, 1, 1])])
+    # As many images of each class, and yet another data set.
+    one_run(tmp_path / "a", fingerprint="11.22")
+    one_run(tmp_path / "b", fingerprint="11.33")
+    one_run(tmp_path / "c", fingerprint="11")  # an older version's
+    a, b, c = (collect(tmp_path / name) for name in "abc")
+    tables = compare_tables(a, b)
+    assert [table.name for table in tables] == ["compare", "confusions_a", "confusions_b"]
+    assert "Data sets differ (evaluated on 200,000 and 200,000 images)" in notes_of(tables)
+    assert "of different images" in notes_of(tables)
+    assert cells_of(tables[0])[0]["B - A"].startswith("0.000")  # accuracies all the same
+    tables = compare_tables(a, c)
+    assert "compare_classes" in [table.name for table in tables]
+    assert "Data sets differ" not in notes_of(tables)
+
+
+def test_only_predictions_of_the_runs_best_checkpoint(tmp_path):
+    run = one_run(tmp_path)
+    file = run.evaluations / "zero.json"
+    whole = read_json(file)
+    assert predictions(collect(tmp_path)[0], "zero").label.tolist() == LABELS.tolist()
+    for changes, told in (
+        ({"checkpoint": "last"}, "not of the run's best checkpoint"),
+        ({"epoch": 7}, "not of the run's best checkpoint"),
+        ({"data_fingerprint": "other"}, "not of the run's own data set"),
+    ):
+        write_json(file, whole | changes)
+        with pytest.raises(ValueError, match=f"{told}; run evaluate.py .* --padding zero"):
+            predictions(collect(tmp_path)[0], "zero")
+    write_json(file, whole)
+    (run.evaluations / "zero.npz").unlink()
+    with pytest.raises(ValueError, match="zero.npz: missing; run evaluate.py .* --padding zero"):
+        predictions(collect(tmp_path)[0], "zero")
+
+
+def test_every_damage_is_one_line(tmp_path):
+    run = one_run(tmp_path)
+    [known] = collect(tmp_path)
+    file = run.evaluations / "zero.npz"
+    whole = file.read_bytes()
+    right = predictions(known, "zero").prediction
+    middle = len(whole) // 2
+    cuts = [*range(0, 200), middle, *range(len(whole) - 200, len(whole))]
+    for content in (whole[:cut] for cut in cuts):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="zero.npz: .*; run evaluate.py"):
+            predictions(known, "zero")
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings(action="ignore"):  # zipfile's, of names that occur twice
+        for place in rng.integers(0, len(whole), 500).tolist():
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+            # Refused, or a byte that nobody reads.
+            with suppress(RunError):
+                assert np.array_equal(predictions(known, "zero").prediction, right)
+    np.save(file.with_suffix(".npy"), right)
+    for content in (file.with_suffix(".npy").read_bytes(), b"", b"{}"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read"):
+            predictions(known, "zero")
+
+
+def test_padding_chooses_the_evaluation(tmp_path):
+    run = one_run(tmp_path / "a")
+    write_predictions(run, LABELS, padding="partial")
+    one_run(tmp_path / "b", padding="partial")
+    a, b = collect(tmp_path / "a"), collect(tmp_path / "b")
+    assert compare_tables(a, b, "zero")[-1].name == "confusions_a"
+    assert "B has no predictions: run evaluate.py" in notes_of(compare_tables(a, b, "zero"))
+    [_, classes, *_] = compare_tables(a, b, "partial")
+    assert {row["A"] for row in cells_of(classes)} == {"100.000"}
+
+
+@pytest.mark.parametrize(("runs", "intervals"), [((1, 1), 0), ((3, 2), 1), ((1, 4), 0)])
+def test_where_marks_what_only_one_side_knows(runs, intervals):
+    sides = [
+        [Predictions("eval", LABELS, guesses(10 * i + j), tuple(CLASSES)) for j in range(count)]
+        for i, count in enumerate(runs)
+    ]
+    figure = where(*sides, "resnet50")
+    grid, classes = figure.axes
+    table = known_by(*sides)
+    bold = {text.get_position() for text in grid.texts if text.get_weight() == "bold"}
+    assert bold == {(0, runs[1]), (runs[0], 0)}
+    told = {text.get_position(): text.get_text() for text in grid.texts}
+    assert told == {place: f"{count:,}" for place, count in np.ndenumerate(table)}
+    assert len(classes.collections) == intervals
+    shown = [label.get_text() for label in classes.get_yticklabels()]
+    assert sorted(shown) == sorted(CLASSES)

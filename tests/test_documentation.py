@@ -1,0 +1,128 @@
+"""README and docs/: links lead somewhere, and every command is one that works as it is written."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import launch.evaluate
+import launch.sweep
+import results.__main__
+from configs.load import load
+from tests.conftest import ROOT
+from tests.results.test_results import write_evaluation, write_run
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:python|torchrun|make|pip|kubectl) .*")
+
+
+def commands():
+    """Yield page and words of every command line of the indented blocks, without comments."""
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^    (\S.*)$", text, re.M):
+            if _COMMAND.fullmatch(line.strip()):
+                words = shlex.split(line, comments=True)
+                end = next((i for i, word in enumerate(words) if word in (">", "|")), None)
+                yield page.name, words[:end]
+
+
+ALL = list(commands())
+
+
+def of(kind):
+    """Return the distinct commands of which a word is `kind`, each what follows that word."""
+    found = {tuple(words[words.index(kind) + 1 :]): page for page, words in ALL if kind in words}
+    return [pytest.param(list(words), id=f"{page} {' '.join(words)}"[:90])
+            for words, page in found.items()]  # fmt: skip
+
+
+def test_every_command_is_of_a_kind_that_is_tried_below():
+    kinds = ("train.py", "evaluate.py", "launch.sweep", "launch.evaluate", "results", "make")
+    others = [words for _, words in ALL if not set(kinds) & set(words)]
+    for words in others:
+        module = next((w for w in words if w.startswith(("data.", "benchmarks.", "commands."))), "")
+        assert module or words[0] in ("pip", "kubectl") or words[1] == "-c", words
+    assert len(ALL) > 40
+
+
+@pytest.mark.parametrize("words", of("train.py"))
+def test_what_train_is_given_is_a_configuration(words):
+    load(ROOT / words[0], words[1:])
+
+
+@pytest.mark.parametrize("words", of("launch.sweep"))
+def test_sweeps_are_planned(words, tmp_path, main_of, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shown = [word for word in words if word not in ("--watch", "--dry-run")]
+    plan = [] if "--status" in shown else ["--dry-run"]
+    code, out, _ = main_of(launch.sweep.main, *shown, *plan, f"run.root={tmp_path}")
+    assert code == 0
+    assert len(out.splitlines()) >= (1 if "slurm" in words else 100)
+
+
+@pytest.mark.parametrize("words", of("launch.evaluate"))
+def test_sweeps_of_evaluations_are_planned(words, tmp_path, main_of, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    if words == ["SWEEP"]:
+        return
+    code, _, told = main_of(launch.evaluate.main, *words, "--dry-run", f"run.root={tmp_path}")
+    assert code == 0
+    assert "100 of 100 runs are not finished" in told
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small study under the names that the pages use."""
+    place = tmp_path_factory.mktemp("study")
+    for name in ("runs", "runs_a", "runs_b"):
+        for seed in (1, 2):
+            for padding in ("zero", "partial"):
+                run = write_run(place / name, "resnet50", padding, seed, 76 + seed / 10, 75)
+                write_evaluation(run, padding, 76 + seed / 10)
+    return place
+
+
+@pytest.mark.parametrize("words", of("results"))
+def test_results_come_out(words, study, main_of, monkeypatch):
+    monkeypatch.chdir(study)
+    assert main_of(results.__main__.main, *words)[0] == 0
+
+
+@pytest.mark.parametrize("words", of("make"))
+def test_make_has_the_target(words):
+    assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def modules():
+    for page, words in ALL:
+        if "-m" in words and words[i := words.index("-m") + 1].startswith(("data.", "benchmarks.")):
+            options = [word for word in words[i:] if word.startswith("--")]
+            yield pytest.param(words[i], options, id=f"{page} {words[i]}")
+
+
+@pytest.mark.parametrize(("module", "options"), modules())
+def test_commands_know_their_options(module, options):
+    """Their own tests run them; here, that they are called as their pages say."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(option in done.stdout for option in options)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http:", "https:")):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (page.parent / file).resolve() if file else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(), re.M)
+            slugs = [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+            assert anchor in slugs, target
