@@ -20,6 +20,22 @@ _COLUMNS, _ROWS = 6, 4
 _SIDE = 224  # px that a picture is shown with
 
 
+def images(root: Path, exclude: str | None) -> Split:
+    """Return a data set's validation images.
+
+    Args:
+        root: an image folder or shards.
+        exclude: as data.exclude.
+
+    Raises:
+        RunError: it is not at hand.
+    """
+    try:
+        return load_index(root, exclude).val
+    except DataError as error:
+        raise RunError(f"no images ({error}); name their folder with --data") from None
+
+
 def gained(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:
     """Return the images that every zero run gets wrong and every partial run right, by place."""
     wrong = ~np.any([one.right for one in zero], axis=0)
@@ -28,7 +44,7 @@ def gained(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.nd
 
 @style.styled
 def contact_sheet(
-    zero: Sequence[Predictions], partial: Sequence[Predictions], root: Path, name: str
+    zero: Sequence[Predictions], partial: Sequence[Predictions], split: Split, name: str
 ) -> Figure:
     """Return Fig. 4, with the counts in both directions.
 
@@ -36,22 +52,22 @@ def contact_sheet(
 
     Args:
         zero, partial: evaluations of a network's runs, each under its own padding.
-        root: the data set: an image folder or shards.
+        split: the images, of `images`.
         name: of the network.
 
     Raises:
-        RunError: there are no such images, the data set is not at hand or another, or the
-            evaluations are not of the same images.
+        RunError: there are no such images, or the evaluations or `split` are of others.
     """
     same_images([*zero, *partial])
+    if not np.array_equal(split.labels, zero[0].label):
+        raise RunError(f"{split.root}: is not what {zero[0].file} was made of; give it with --data")
     places, lost = gained(zero, partial), gained(partial, zero)
     if not len(places):
         raise RunError(f"no image is wrong in all zero and right in all partial runs of {name}")
     shown = places[np.linspace(0, len(places) - 1, min(len(places), _COLUMNS * _ROWS)).astype(int)]
-    split = _images(root, zero[0])
     rows = -(-len(shown) // _COLUMNS)
-    figure = Figure(figsize=(1.75 * _COLUMNS, 2.15 * rows + 1.0))
-    grid = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    figure = Figure(figsize=(1.75 * _COLUMNS, 2.2 * rows + 0.8))
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     for axes, place in zip(grid, shown.tolist(), strict=False):
         axes.imshow(_picture(split, place))
         (taken, _), *_ = Counter(int(one.prediction[place]) for one in zero).most_common()
@@ -66,29 +82,22 @@ def contact_sheet(
     )
     style.caption(
         figure,
-        f"{len(shown)} of {len(places):,}, evenly spaced in the validation set's order. Above: the "
-        f"true class; below: what most zero runs see.",
+        f"{len(shown):,} of {len(places):,} images"
+        + ", evenly spaced in the validation set's order" * (len(shown) < len(places))
+        + ". First line: the true class; second: what most zero runs see.",
     )
     return figure
 
 
-def _images(root: Path, known: Predictions) -> Split:
-    """Return the validation images, if they are those that were evaluated."""
-    try:
-        split = load_index(root).val
-    except DataError as error:
-        raise RunError(f"no images ({error}); name their folder with --data") from None
-    if not np.array_equal(split.labels, known.label):
-        raise RunError(f"{root}: is not the validation set of {known.file}; give it with --data")
-    return split
-
-
 def _picture(split: Split, place: int) -> Image.Image:
     """Return the middle square of an image, as the network saw it but for the resizing."""
-    with Image.open(io.BytesIO(split.read(place))) as image:
-        side = min(image.size)
-        left, top = ((length - side) // 2 for length in image.size)
-        square = image.convert("RGB").crop((left, top, left + side, top + side))
+    try:
+        with Image.open(io.BytesIO(split.read(place))) as image:
+            side = min(image.size)
+            left, top = ((length - side) // 2 for length in image.size)
+            square = image.convert("RGB").crop((left, top, left + side, top + side))
+    except (DataError, OSError) as error:
+        raise RunError(f"{split.name(place)}: cannot be shown ({error})") from None
     return square.resize((_SIDE, _SIDE))
 
 

@@ -12,7 +12,7 @@ from results.departures import not_imagenet
 from results.figures import style
 from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
-from results.figures.contact_sheet import contact_sheet
+from results.figures.contact_sheet import contact_sheet, images
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
 from results.figures.each_run import each_run
@@ -95,8 +95,9 @@ def _own(runs: list[Run]) -> list[Predictions]:
 
 
 def _sheet(data: Path | None, zero: list[Run], partial: list[Run]) -> Figure:
-    root = data or Path(zero[0].settings["data.root"])
-    return contact_sheet(_own(zero), _own(partial), root, zero[0].arch)
+    settings = zero[0].settings
+    split = images(data or Path(settings["data.root"]), settings.get("data.exclude"))
+    return contact_sheet(_own(zero), _own(partial), split, zero[0].arch)
 
 
 def _where(zero: list[Run], partial: list[Run]) -> Figure:

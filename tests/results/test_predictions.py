@@ -11,7 +11,7 @@ from foundation.errors import run_command
 from results.__main__ import main
 from results.collect import collect
 from results.compare import compare_tables, confusion_table, per_class_table
-from results.figures.contact_sheet import contact_sheet, gained
+from results.figures.contact_sheet import contact_sheet, gained, images
 from results.figures.make import make_figures
 from results.figures.where import known_by
 from results.predictions import class_accuracy, confusions, predictions
@@ -165,8 +165,8 @@ def test_contact_sheet(study, tmp_path):
     assert "fig_4_resnet50" in told
     assert (tmp_path / "figures" / "fig_4_resnet50.png").is_file()
     zero, partial = found(runs, "zero"), found(runs, "partial")
-    figure = contact_sheet(zero, partial, tmp_path / "images", "resnet50")
+    figure = contact_sheet(zero, partial, images(tmp_path / "images", None), "resnet50")
     counts = len(gained(zero, partial)), len(gained(partial, zero))
     assert f"runs: {counts[0]} images; the reverse: {counts[1]}" in figure.get_suptitle()
     with pytest.raises(ValueError, match="no image is wrong in all"):
-        contact_sheet(zero, zero, tmp_path / "images", "resnet50")
+        contact_sheet(zero, zero, images(tmp_path / "images", None), "resnet50")
