@@ -194,5 +194,5 @@ def _write(
     with run.lock_evaluations():
         with atomic_writer(run.evaluations / f"{file_name}.npz") as file:
             arrays = {"index": index[order], "label": label[order], "prediction": prediction[order]}
-            np.savez(file, **arrays, classes=np.array(classes, dtype=str))
+            np.savez_compressed(file, **arrays, classes=np.array(classes, dtype=str))
         write_json(run.evaluations / f"{file_name}.json", facts | numbers)
