@@ -32,7 +32,7 @@ def load_weights(model: nn.Module, content: Any) -> dict[str, str | None]:
     Raises:
         WeightsError: it holds no weights, or those of another network; names the first key.
     """
-    kind, weights = _weights(content)
+    kind, weights = weights_in(content)
     weights, replaced = _with_last_layer(model, weights)
     if problem := misfit(weights, model.state_dict()):
         raise WeightsError(f"it {problem}")
@@ -43,7 +43,7 @@ def load_weights(model: nn.Module, content: Any) -> dict[str, str | None]:
     return {"kind": kind, "replaced": replaced}
 
 
-def _weights(content: Any) -> tuple[str, dict[str, Tensor]]:
+def weights_in(content: Any) -> tuple[str, dict[str, Tensor]]:
     """Return what the content of a file is and its weights under torchvision's keys."""
     kind, weights = "a state_dict", content
     for place, told in _PLACES.items():
