@@ -1,4 +1,4 @@
-# make demo   train, cross-evaluate and print Tables 2, 3 and 4 on a small real data set
+# make demo   train, cross-evaluate, print Tables 2, 3 and 4 and write a report, on a small real data set
 # make test   run the tests
 # make test-slow   and those that kill a run at 30 random moments, and sweeps on a real Slurm
 # make lint   check style
@@ -29,6 +29,7 @@ demo: env
 	$(BIN)/python -m launch.sweep configs/sweeps/demo.yaml
 	$(BIN)/python evaluate.py demo/runs/* --padding zero partial
 	$(BIN)/python -m results tables --runs demo/runs --seeds 2
+	$(BIN)/python -m results report --runs demo/runs --seeds 2 --out demo/report.html
 
 test: env
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile \
