@@ -219,7 +219,7 @@ def test_arithmetic_options(tiny, main_of, option, request):
     ("overrides", "message"),
     [
         (["data.root=/nowhere"], "/nowhere: there is no such folder; set data.root to your image"),
-        (["model.arch=resnet18"], "model.arch: should be 'vgg16_bn'"),
+        (["model.arch=resnet34"], "model.arch: should be 'vgg16_bn'"),
         (["model.padding=mirror"], "model.padding: should be 'zero', 'partial', 'reflect'"),
         (["model.padding=reflect"], "resnet50 with 32-px images: layer layer4.1.conv2: reflect"),
         (["model.num_classes=10"], "has 3 classes, the model 10; set model.num_classes=3"),
