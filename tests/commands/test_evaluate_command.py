@@ -61,7 +61,7 @@ def plain_evaluation(images, run, padding):
     return logits.argmax(1).numpy(), np.array(data.targets)
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 4])
+@pytest.mark.parametrize("world", [1, 2, pytest.param(3, marks=pytest.mark.slow), 4])
 def test_exact_on_any_number_of_processes(run, images, command, world):
     """17 images over 1 to 4 processes: none twice, none missing, always the same counts."""
     command("evaluate.py", run, "data.global_batch_size=12", nproc=world)

@@ -112,7 +112,8 @@ def test_sizes_are_the_networks(arch):
     assert NETWORKS[arch].multiply_adds == pytest.approx(published["_ops"], abs=5e-4)
     assert NETWORKS[arch].parameters == published["num_params"]
     for classes in (1000, 10):
-        config = load(ROOT / f"configs/{arch}.yaml", [f"model.num_classes={classes}"])
+        settings = [f"model.arch={arch}", f"model.num_classes={classes}"]
+        config = load(ROOT / "configs/resnet50.yaml", settings)
         with torch.device("meta"):
             model = build_model(arch, "zero", classes)
         weights = sum(4 * one.numel() for one in model.parameters())
