@@ -116,6 +116,8 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
         return False
     score = SCORES[config.task]
     rows = finished_rows(run, config.train.epochs, score)
+    if (run.checkpoints / checkpoint.PREVIOUS).exists():  # it was killed as it tidied up
+        checkpoint.tidy(run.checkpoints, config.train.keep)
     print(f"{run.path}: finished already, {told(rows, score)}")
     return True
 

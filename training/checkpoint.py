@@ -189,16 +189,16 @@ def mend_best(folder: Path, epoch: int) -> str:
 
 
 def tidy(folder: Path, keep: str) -> None:
-    """Remove what is of no use to a finished run.
+    """Remove what is of no use to a finished run, previous.pt last: its absence says that all is.
 
     Args:
         folder: of the checkpoints.
         keep: 'all', or 'best': best.pt and the last epochs' weights, and of last.pt the weights.
     """
-    (folder / PREVIOUS).unlink(missing_ok=True)
     if keep == "best":
         content = load(folder / LAST)
         save(folder / LAST, {key: content[key] for key in WEIGHTS})
+    (folder / PREVIOUS).unlink(missing_ok=True)
 
 
 def epoch_name(epoch: int) -> str:

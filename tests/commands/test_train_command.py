@@ -133,6 +133,11 @@ def test_a_run_from_start_to_finish(tiny, tmp_path, main_of):
     assert code == 2
     assert "holds a run of another recipe (optim.lr 0.001 -> 0.02); give this one another" in err
     assert before == {file: file.stat().st_mtime_ns for file in run.rglob("*") if file.is_file()}
+    # Killed once all was said, before the last of what nobody needs was gone.
+    previous = run / "checkpoints" / "previous.pt"
+    previous.write_bytes((run / "checkpoints" / "last.pt").read_bytes())
+    assert main_of(train.main, RESNET, *tiny)[0] == 0
+    assert not previous.exists()
 
 
 def test_terminated_run_says_interrupted_and_is_not_touched_by_mistakes(

@@ -34,6 +34,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 ReturnToService=2
+KillWait=120
 MpiDefault=none
 SchedulerParameters=sched_interval=3,bf_interval=3
 PreemptType=preempt/partition_prio
