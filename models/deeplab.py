@@ -9,9 +9,8 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.weights import WeightsError, weights_in
+from models.weights import load_matching, weights_in
 from models.wide_resnet import Dilation, wrn16_tiny_trunk, wrn38_trunk
-from padding.authors import misfit
 
 Rates = tuple[int, ...]
 
@@ -210,12 +209,7 @@ def load_backbone(model: DeepLabV3Plus, content: Any) -> dict[str, Any]:
     trunk = model.trunk
     left_out = [key for key in weights if key.partition(".")[0] in trunk.classifier]
     weights = {key: value for key, value in weights.items() if key not in left_out}
-    if problem := misfit(weights, trunk.state_dict()):
-        raise WeightsError(f"it {problem}")
-    try:
-        trunk.load_state_dict(weights, strict=False)
-    except RuntimeError as error:  # a tensor that cannot be copied: quantized, without storage
-        raise WeightsError(str(error).splitlines()[-1].strip()) from None
+    load_matching(trunk, weights)
     return {"kind": kind, "left_out": left_out}
 
 

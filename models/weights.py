@@ -34,13 +34,22 @@ def load_weights(model: nn.Module, content: Any) -> dict[str, str | None]:
     """
     kind, weights = weights_in(content)
     weights, replaced = _with_last_layer(model, weights)
+    load_matching(model, weights)
+    return {"kind": kind, "replaced": replaced}
+
+
+def load_matching(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load weights that must be the network's, in place.
+
+    Raises:
+        WeightsError: they are another's; names the first key.
+    """
     if problem := misfit(weights, model.state_dict()):
         raise WeightsError(f"it {problem}")
     try:
         model.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # a tensor that cannot be copied: quantized, without storage
         raise WeightsError(str(error).splitlines()[-1].strip()) from None
-    return {"kind": kind, "replaced": replaced}
 
 
 def weights_in(content: Any) -> tuple[str, dict[str, Tensor]]:

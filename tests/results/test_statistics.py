@@ -20,6 +20,7 @@ from results.statistics import (
     variance_ratio,
 )
 from results.tables.accuracy import printed_numbers
+from tests.conftest import ROOT
 
 NETWORKS = printed.ARCHITECTURES
 
@@ -134,3 +135,21 @@ def test_what_cannot_be_tested():
     assert holm([None]) == [None]
     assert half_interval([1.0]) is None
     assert variance_ratio([({1: 1.0, 2: 1.0}, {1: 1.0, 2: 2.0})]) is None
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_the_pages_say_what_the_printed_runs_give(page):
+    runs = printed_numbers(2)
+    keys = [key for key in runs if key[1] != "zero"]
+    tests = [difference(runs[key], runs[key[0], "zero"], pair=False).p for key in keys]
+    p = {key[0]: p for key, p in zip(keys, holm(tests), strict=True) if key[1] == "partial"}
+    everything = pooled([sides(2, arch) for arch in NETWORKS], pair=False)
+    low, high = everything.interval
+    text = " ".join((ROOT / page).read_text().split())
+    for told in (
+        f"VGG19-BN (p = {p['vgg19_bn']:.3f}) and ResNet-50 (p = {p['resnet50']:.3f})",
+        f"{everything.mean:+.2f} points",
+        f"({p['vgg16_bn']:.2f}, {p['resnet101']:.2f}, {p['resnet152']:.2f})",
+    ):
+        assert told in text
+    assert f"{low:.2f} to {high:.2f}" in text or f"[{low:.2f}, {high:.2f}]" in text
