@@ -13,7 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import get_args
 
-from configs.schema import EVALUATION_KEYS, Padding
+from configs.fields import Padding
+from configs.schema import EVALUATION_KEYS
 from foundation.errors import UserError, run_command
 from foundation.orphans import end_with_launcher
 

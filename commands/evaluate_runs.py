@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from configs.schema import Config, Data
+from configs.classification_keys import Data
+from configs.schema import Config
 from data.build import Loaders, build_loaders
 from foundation.files import atomic_writer, write_json, writing
 from models import ImageSizeError, build_model, check_image_size
 from padding import convert_padding
 from records.run_dir import RunDir
-from tasks.build import TASKS
+from tasks import classification
 from training import checkpoint, consensus, distributed
 from training.distributed import Process, SharedError, agree, gather_on_first, on_first
 from training.epoch import evaluate
@@ -76,7 +77,7 @@ def _evaluate(job: Job, process: Process) -> list[str]:
     """
     run, config = job.run, job.config
     channels_last = is_channels_last(config.train.channels_last, process.device)
-    task = TASKS[config.task]
+    task = classification
     try:
         loaders = agree(
             lambda: _loaders(config.data, config.model.num_classes, process, channels_last)
@@ -106,7 +107,8 @@ def _evaluate(job: Job, process: Process) -> list[str]:
                 loader.images,
             )
             numbers = task.numbers(result.counts)
-            parts = gather_on_first(process, (result.index, result.label, result.prediction))
+            kept = filter(None, gather_on_first(process, result.kept))
+            parts = list(kept)
             on_first(process, lambda: _write(run, facts, numbers, parts, loaders.classes))  # noqa: B023
         except SharedError as error:
             failures.append(_failure(run, error, padding))

@@ -4,18 +4,16 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
+from commands import parts
 from configs.schema import Config
-from data.build import Loaders, build_loaders
-from foundation.errors import UserError
+from data.build import Loaders
 from foundation.files import FileError, write_json
-from models import ImageSizeError, build_model, check_image_size, load_weights
 from records import metrics_log
 from records.finished import finished_rows
 from records.run_dir import RunDir
@@ -29,6 +27,7 @@ from training.precision import is_channels_last, prepare, set_arithmetic
 from training.provenance import check_data, check_weights, recipe_warnings, record_environment
 from training.seeding import seed_weights
 from training.state import TrainState, new_state
+from training.sync_bn import synchronize_bn
 
 
 @record  # torchrun shows the traceback of the process that failed first
@@ -41,25 +40,21 @@ def train_run(config: Config) -> None:
 def _train(config: Config, process: Process) -> None:
     # Whatever can be wrong is looked at before the run directory is.
     consensus.require_same(process, consensus.settings(config) | consensus.code())
-    agree(lambda: _check_model(config))
+    agree(lambda: parts.check(config, process.world))
     channels_last = is_channels_last(config.train.channels_last, process.device)
+    place = (process.rank, process.world)
     loaders = agree(
-        lambda: build_loaders(
-            config.data,
-            config.model.num_classes,
-            config.seed,
-            (process.rank, process.world),
-            process.device,
-            channels_last,
-        )
+        lambda: parts.loaders(config, config.seed, place, process.device, channels_last)
     )
     consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
-    model = build_model(config.model.arch, config.model.padding, config.model.num_classes)
+    model = parts.network(config)
     run = RunDir(Path(config.run.root).expanduser() / config.run.name)
     weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
+    if config.task == "segmentation" and config.train.sync_bn:
+        synchronize_bn(model, process)
     prepare(model.to(process.device), channels_last, config.train.compile)
     state = new_state(
         model,
@@ -74,7 +69,7 @@ def _train(config: Config, process: Process) -> None:
         if finished:
             return
         source = _restore(state, run, process)
-        if not (source or weights or config.model.weights is None):
+        if not (source or weights or parts.weights_file(config) is None):
             raise SharedError(f"{run.path}: its checkpoint has just gone; give the command again")
         on_first(process, lambda: _announce(run, config, state, process, loaders, source, weights))
         with _status(run, process, state):
@@ -84,26 +79,21 @@ def _train(config: Config, process: Process) -> None:
             )
 
 
-def _check_model(config: Config) -> None:
-    try:
-        check_image_size(config.model.arch, config.model.padding, config.data.image_size)
-    except ImageSizeError as error:
-        raise UserError(str(error)) from None
-
-
 def _start_weights(
     model: nn.Module, config: Config, run: RunDir, process: Process
 ) -> dict[str, Any] | None:
-    """Load model.weights into `model`, if a run begins with it, and return what they were.
+    """Load the file of weights into `model`, if a run begins with it, and return what they were.
 
     A run that has a checkpoint resumes from that alone: by then the file may be gone or another.
     """
-    file = config.model.weights
+    file = parts.weights_file(config)
     if file is None or on_first(
         process, lambda: run.is_finished() or checkpoint.has_any(run.checkpoints)
     ):
         return None
-    return start_weights.load(file, partial(load_weights, model), process)
+    agree(lambda: parts.check_weights_file(config))
+    key = parts.weights_key(config)
+    return start_weights.load(file, parts.loading(model, config), process, key)
 
 
 def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
@@ -115,7 +105,7 @@ def _open(run: RunDir, config: Config, stack: ExitStack) -> bool:
     if not run.is_finished():  # another command may have been about to finish it
         return False
     score = SCORES[config.task]
-    rows = finished_rows(run, config.train.epochs, score)
+    rows = finished_rows(run, config.length, score)
     if (run.checkpoints / checkpoint.PREVIOUS).exists():  # it was killed as it tidied up
         checkpoint.tidy(run.checkpoints, config.train.keep)
     print(f"{run.path}: finished already, {told(rows, score)}")

@@ -2,14 +2,15 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pydantic
 import yaml
 
-from configs.schema import MEANING_BEFORE, Config, Section
+from configs.fields import Section
+from configs.schema import CONFIGS, MEANING_BEFORE, Config
 from configs.yaml_source import ConfigError, Entry, parse_override, read
 
 
@@ -29,7 +30,8 @@ def load_recorded(path: Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: as of `load`; or the run has settings that this version does not know.
     """
     entries = _recorded(path)
-    unknown = [key for key in entries if key not in known_keys()]
+    known = known_keys(_task(entries))
+    unknown = [key for key in entries if key not in known]
     if unknown:
         raise ConfigError(
             [
@@ -55,7 +57,8 @@ def dump(config: Config) -> str:
 
 def default_name(config: Config) -> str:
     """Return the name of a run that was given none."""
-    return f"{config.model.arch}_{config.model.padding}_seed{config.seed}"
+    split = f"_{config.data.split}" if config.task == "segmentation" else ""
+    return f"{config.model.arch}{split}_{config.model.padding}_seed{config.seed}"
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -69,19 +72,28 @@ def flat(config: Config) -> dict[str, Any]:
     return table
 
 
-def known_keys() -> list[str]:
-    """Return every valid dotted key, in the schema's order."""
+def known_keys(task: str | None = None) -> list[str]:
+    """Return every valid dotted key of a task, or of any, in the schemas' order."""
     keys = []
-    for name, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            keys += [f"{name}.{leaf}" for leaf in field.annotation.model_fields]
-        else:
-            keys.append(name)
-    return keys
+    for schema in [CONFIGS[task]] if task else CONFIGS.values():
+        for name, field in schema.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                keys += [f"{name}.{leaf}" for leaf in field.annotation.model_fields]
+            else:
+                keys.append(name)
+    return list(dict.fromkeys(keys))
 
 
-def unknown_key(key: str, valid: Sequence[str]) -> str:
-    """Return the message for a key that does not exist, with the nearest one that does."""
+def unknown_key(key: str, valid: Sequence[str], task: str = "") -> str:
+    """Return the message for a key that does not exist, with the nearest one that does.
+
+    Args:
+        key: the key.
+        valid: keys that exist.
+        task: that they are of; '': of any.
+    """
+    if task and key in known_keys():
+        return f"{key}: is not a key of task {task}"
     nearest = difflib.get_close_matches(key, valid, n=1, cutoff=0.0)
     sections = {name.rpartition(".")[0] for name in valid}
     if key in sections - {""}:
@@ -101,8 +113,17 @@ def _resolve(entries: dict[str, Entry], path: Path, overrides: Sequence[str]) ->
 
 
 def _recorded(path: Path) -> dict[str, Entry]:
+    entries = read(path)
+    if _task(entries, "classification") != "classification":
+        return entries
     before = {key: Entry(value, f"{path} (before {key})") for key, value in MEANING_BEFORE.items()}
-    return before | read(path)
+    return before | entries
+
+
+def _task(entries: dict[str, Entry], unknown: str | None = None) -> str | None:
+    """Return which task's schema the entries are of; `unknown` if none's."""
+    task = entries["task"].value if "task" in entries else None
+    return task if isinstance(task, str) and task in CONFIGS else unknown
 
 
 def _with_bases(path: Path, below: tuple[Path, ...]) -> dict[str, Entry]:
@@ -122,28 +143,56 @@ def _with_bases(path: Path, below: tuple[Path, ...]) -> dict[str, Entry]:
 
 
 def _validate(entries: dict[str, Entry], path: Path, problems: list[str]) -> Config:
-    valid = known_keys()
+    task, no_task = _task(entries), ""
+    if task is None:  # what else is wrong is told as of the task that most keys are of
+        no_task = _no_task(entries, path)
+        task = max(CONFIGS, key=lambda name: len(entries.keys() & set(known_keys(name))))
+        entries = entries | {"task": Entry(task, "")}
+    valid = known_keys(task)
     nested: dict[str, Any] = {key.partition(".")[0]: {} for key in valid if "." in key}
     for key, entry in entries.items():
         if key not in valid:
-            problems.append(f"{entry.where}: {unknown_key(key, valid)}")
+            problems.append(f"{entry.where}: {unknown_key(key, valid, task)}")
             continue
         head, _, leaf = key.rpartition(".")
         (nested[head] if head else nested)[leaf] = entry.value
     config = None
     try:
-        config = Config.model_validate(nested)
+        config = CONFIGS[task].model_validate(nested)
     except pydantic.ValidationError as error:
         problems += [_problem(item, entries, valid, path) for item in error.errors()]
-    if config and config.data.eval_resize < config.data.image_size:
-        problems.append(
-            f"{entries['data.eval_resize'].where}: data.eval_resize: {config.data.eval_resize} is "
-            f"below data.image_size ({config.data.image_size}): the centre crop would not fit"
-        )
+    if config:
+        problems += [f"{entries[key].where}: {key}: {text}" for key, text in _misfits(config)]
+    problems += [no_task] if no_task else []
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
+    assert config is not None
     name = config.run.name or default_name(config)
     return config.model_copy(update={"run": config.run.model_copy(update={"name": name})})
+
+
+def _misfits(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield where settings that are right by themselves do not go together, as key and problem."""
+    if config.task == "classification" and config.data.eval_resize < config.data.image_size:
+        yield (
+            "data.eval_resize",
+            f"{config.data.eval_resize} is below data.image_size ({config.data.image_size}): the "
+            f"centre crop would not fit",
+        )
+
+
+def _no_task(entries: dict[str, Entry], path: Path) -> str:
+    choices = ", ".join(CONFIGS)
+    if "task" not in entries:
+        return (
+            f"{path}: task: missing; set it in the file, in its base or with task=... ({choices})"
+        )
+    entry = entries["task"]
+    nearest = difflib.get_close_matches(f"{entry.value}", CONFIGS, n=1, cutoff=0.0)
+    return (
+        f"{entry.where}: task: should be one of {choices}, but is {entry.value!r}; did you mean "
+        f"'{nearest[0]}'?"
+    )
 
 
 def _problem(item: Any, entries: dict[str, Entry], valid: list[str], path: Path) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from configs.schema import Data
+from configs.classification_keys import Data
 from data.backends.delivery import Delivery
 from data.backends.synthetic import SyntheticLoader
 from data.backends.torchvision_loader import TorchvisionLoader

@@ -11,9 +11,10 @@ from records.summary import LAST_EPOCHS
 class Network(NamedTuple):
     """A network's size, as torchvision publishes it (tests hold it against the network)."""
 
-    parameters: int  # with 1000 classes
+    parameters: int  # with so many classes
     features: int  # that the last layer sees
     multiply_adds: float  # 1e9, forward, one image of 224 px
+    classes: int = 1000
 
 
 NETWORKS = {
@@ -23,6 +24,10 @@ NETWORKS = {
     "resnet50": Network(25_557_032, 2048, 4.089),
     "resnet101": Network(44_549_160, 2048, 7.801),
     "resnet152": Network(60_192_808, 2048, 11.514),
+    "wrn38": Network(109_167_912, 4096, 49.519),
+    "deeplabv3plus_resnet50": Network(40_351_040, 256, 34.944, 19),
+    "deeplabv3plus_wrn38": Network(137_103_936, 256, 139.363, 19),
+    "deeplabv3plus_wrn16_tiny": Network(1_987_752, 64, 2.581, 19),
 }
 STATED = 357.0  # images/s of one GPU that trains ResNet-50 at 224 px
 _STATED_BY = (
@@ -31,10 +36,13 @@ _STATED_BY = (
     f"multiply-adds; say --images-per-second for your GPUs"
 )
 _IMAGENET = (1_281_167, 50_000)  # training and validation images
+# The same of Cityscapes' splits; an image has 1024 x 2048 pixels, its tiles a side of 1024.
+_CITYSCAPES = {"cv0": (2_975, 500), "cv1": (3_060, 415), "cv2": (2_820, 655)}
+_TILE = 1024
 
 
 class Estimate(NamedTuple):
-    """What an epoch takes, evaluation included.
+    """What a unit of a run's length takes, an epoch or an iteration, evaluation included.
 
     Attributes:
         gpu_seconds: seconds times GPUs (or processes, on a CPU).
@@ -46,21 +54,21 @@ class Estimate(NamedTuple):
 
 
 class Measured:
-    """What epochs took: the settings of their runs, and the GPU-seconds of each run's epochs."""
+    """What epochs took: the settings of their runs, and the GPU-seconds of a unit of each epoch."""
 
     def __init__(self, runs: Iterable[tuple[Config, list[float]]]):
-        """Collect the runs, each with its epochs' GPU-seconds."""
+        """Collect the runs, each with its GPU-seconds a unit."""
         self._of: dict[tuple[Any, ...], list[float]] = {}
-        for config, epochs in runs:
-            if epochs:
-                self._of.setdefault(_workload(config), []).append(median(epochs))
+        for config, units in runs:
+            if units:
+                self._of.setdefault(_workload(config), []).append(median(units))
 
     def estimate(self, config: Config, own: list[float], stated: float | None) -> Estimate | None:
-        """Return what an epoch of a run takes; None: nothing is known of its images.
+        """Return what a unit of a run takes; None: nothing is known of its images.
 
         Args:
             config: of the run.
-            own: the GPU-seconds of its epochs so far.
+            own: the GPU-seconds a unit of its epochs so far.
             stated: images/s of a GPU for ResNet-50 at 224 px, by the user.
         """
         if own:
@@ -77,25 +85,41 @@ class Measured:
         if (images := _images(config)) is None or arch not in NETWORKS:
             return None
         work = NETWORKS[arch].multiply_adds / NETWORKS["resnet50"].multiply_adds
-        work *= (config.data.image_size / 224) ** 2
-        train, val = images
-        seconds = (train + val / 3) * work / (stated or STATED)  # a forward pass is a third
+        seconds = images * work / (stated or STATED)
         return Estimate(seconds, f"--images-per-second {stated:g}" if stated else _STATED_BY)
 
 
 def _workload(config: Config) -> tuple[Any, ...]:
     """Return the settings that an epoch's cost depends on most; padding's share is per cents."""
     data, train = config.data, config.train
-    size = (data.backend, data.root, data.image_size, data.global_batch_size, data.synthetic_size)
+    size = (data.root, data.global_batch_size)
+    if config.task == "classification":
+        size += (data.image_size, data.backend, data.synthetic_size)
+    else:
+        size += (data.crop_size, data.split)
     return (config.model.arch, *size, train.precision, train.compile, train.accumulate)
 
 
-def _images(config: Config) -> tuple[int, int] | None:
-    """Return the numbers of training and validation images, where they are known unseen."""
-    if config.data.backend == "synthetic":
-        train, val = config.data.synthetic_size
-        return train, val
-    return _IMAGENET if config.model.num_classes == 1000 else None
+def _images(config: Config) -> float | None:
+    """Return how many images of 224 px a unit trains on; None where that is not known unseen.
+
+    An evaluated one counts a third: it is a forward pass alone.
+    """
+    data = config.data
+    if config.task == "segmentation":
+        if config.eval.tile != _TILE:  # other images than Cityscapes'
+            return None
+        train, val = _CITYSCAPES[data.split]
+        evaluated = val * data.global_batch_size / train  # an iteration's share
+        pixels = data.global_batch_size * data.crop_size**2 + evaluated / 3 * 2 * _TILE**2
+        return pixels / 224**2
+    sizes = _IMAGENET if config.model.num_classes == 1000 else None
+    if data.backend == "synthetic":
+        sizes = data.synthetic_size
+    if sizes is None:
+        return None
+    train, val = sizes
+    return (train + val / 3) * (data.image_size / 224) ** 2
 
 
 class Disk(NamedTuple):
@@ -113,7 +137,7 @@ def disk(config: Config) -> Disk | None:
     network = NETWORKS.get(config.model.arch)
     if network is None:
         return None
-    absent = 1000 - config.model.num_classes
+    absent = network.classes - config.model.num_classes
     weights = 4 * (network.parameters - absent * (network.features + 1))
     best, epochs, state = weights, LAST_EPOCHS * weights, 2 * weights
     # last.pt, previous.pt and the one that is being written; an epoch too many, too.

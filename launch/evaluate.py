@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from configs.schema import EVALUATION_KEYS, Padding
+from configs.fields import Padding
+from configs.schema import EVALUATION_KEYS
 from foundation.errors import UserError, run_command
 from launch import options, slurm
 from launch.ledger import ledger

@@ -18,7 +18,7 @@ from launch.conditions import meets
 from launch.sweep_file import read_sweep
 from records.run_dir import RunDir
 
-_NAMED = ("model.arch", "model.padding", "seed")  # what every default name holds
+_NAMED = ("model.arch", "data.split", "model.padding", "seed")  # what default names hold
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from launch.costs import Estimate, Measured
 from launch.expand import PlannedRun
 from launch.standing import Standing, standing
+from records.score import SCORES
 
 
 class Job(NamedTuple):
@@ -27,14 +28,14 @@ class Line:
         run: as planned.
         standing: how it stands.
         spent: GPU-seconds of its epochs.
-        epoch: what an epoch of it takes; None: unknown.
+        unit: what a unit of its length takes, an epoch or an iteration; None: unknown.
         job: in a queue, if it has one there.
     """
 
     run: PlannedRun
     standing: Standing
     spent: float
-    epoch: Estimate | None
+    unit: Estimate | None
     job: Job | None
 
     @property
@@ -42,11 +43,18 @@ class Line:
         """GPU-seconds to its end, None if unknown."""
         if self.standing.state == "finished":
             return 0.0
-        if self.epoch is None:
+        if self.unit is None:
             return None
-        known = self.standing
-        done = known.epochs + (known.step / known.steps if known.steps else 0)
-        return max(0.0, self.run.config.train.epochs - done) * self.epoch.gpu_seconds
+        known, config = self.standing, self.run.config
+        step = known.step / known.steps if known.steps else 0
+        done = known.done + (step if config.task == "classification" else known.step)
+        return max(0.0, config.length - done) * self.unit.gpu_seconds
+
+    @property
+    def place(self) -> str:
+        """How much of its length is behind it."""
+        config = self.run.config
+        return f"{self.standing.done}/{config.length} {SCORES[config.task].unit}"
 
 
 def ledger(
@@ -62,17 +70,17 @@ def ledger(
         jobs: by run directory, what a queue has.
     """
     known = [(run, _after(standing(run), jobs.get(run.directory.path))) for run in runs]
-    epochs = [[s * one.processes for s in one.epoch_seconds] for _, one in known]
-    measured = Measured((run.config, own) for (run, _), own in zip(known, epochs, strict=True))
+    units = [[s * one.processes for s in one.unit_seconds] for _, one in known]
+    measured = Measured((run.config, own) for (run, _), own in zip(known, units, strict=True))
     return [
         Line(
             run,
             one,
-            sum(own),
+            sum(one.epoch_seconds) * one.processes,
             measured.estimate(run.config, own, stated),
             jobs.get(run.directory.path),
         )
-        for (run, one), own in zip(known, epochs, strict=True)
+        for (run, one), own in zip(known, units, strict=True)
     ]
 
 
@@ -122,7 +130,8 @@ def record(line: Line) -> dict[str, Any]:
         "state": known.state,
         "reason": known.reason,
         "epoch": known.epochs,
-        "epochs": line.run.config.train.epochs,
+        "done": known.done,
+        SCORES[line.run.config.task].unit: line.run.config.length,
         "step": known.step,
         "steps": known.steps,
         "best": known.best,

@@ -1,6 +1,5 @@
 """The plan of a sweep: what there is to do, what it costs, and whether it can begin."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from configs.schema import Config
 from foundation.errors import UserError
 from launch.costs import disk
 from launch.ledger import Line, totals
@@ -21,14 +21,14 @@ def plan_table(lines: Sequence[Line]) -> Table:
     made = Table(box=box.SIMPLE_HEAD)
     made.add_column("run", no_wrap=True)
     made.add_column("state")
-    for name in ("epochs", "GPU-hours left", "disk (GB)"):
+    for name in ("done", "GPU-hours left", "disk (GB)"):
         made.add_column(name, justify="right", no_wrap=True)
     for line in lines:
         known, size = line.standing, disk(line.run.config)
         made.add_row(
             Text(line.run.config.run.name),
             Text(known.state),
-            f"{known.epochs}/{line.run.config.train.epochs}",
+            line.place,
             "?" if line.left is None else hours(line.left / 3600),
             "?" if size is None else f"{size.kept / 1e9:.2f}",
         )
@@ -60,7 +60,7 @@ def plan_sums(lines: Sequence[Line], gpus: int | None) -> list[str]:
     room += f"{free / 1e9:,.0f} GB free in {root}"
     if free < kept * todo / max(1, len(lines)):
         room += ": TOO LITTLE; train.keep=best takes less, or choose another run.root"
-    sources = Counter(line.epoch.source for line in lines if line.epoch and line.left)
+    sources = Counter(line.unit.source for line in lines if line.unit and line.left)
     return [told, room, *(f"GPU-hours by {source} ({n} runs)" for source, n in sources.items())]
 
 
@@ -91,11 +91,15 @@ def check_places(lines: Sequence[Line], images_here: bool) -> None:
         )
     if not images_here:
         return
-    missing = [line.run.config.data for line in lines if line.standing.state != "finished"]
-    for root in {data.root for data in missing if data.backend != "synthetic"}:
+    missing = [line.run.config for line in lines if line.standing.state != "finished"]
+    for task, root in {(one.task, one.data.root) for one in missing if not _is_noise(one)}:
         place = Path(root).expanduser()
-        folders = (place / split for split in ("train", "val"))
-        if not (place / "shards.json").is_file() and not all(map(os.path.isdir, folders)):
-            raise UserError(
-                f"{root}: has no train/ and val/; set data.root to your image folder or shards"
-            )
+        names = ("train", "val") if task == "classification" else ("leftImg8bit", "gtFine")
+        if (place / "shards.json").is_file() or all((place / name).is_dir() for name in names):
+            continue
+        what = "image folder or shards" if task == "classification" else "Cityscapes folder"
+        raise UserError(f"{root}: has no {names[0]}/ and {names[1]}/; set data.root to your {what}")
+
+
+def _is_noise(config: Config) -> bool:
+    return config.task == "classification" and config.data.backend == "synthetic"

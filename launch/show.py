@@ -22,7 +22,7 @@ _STYLES = {
 def line_text(line: Line) -> str:
     """Return a run's line for a log: its directory, state, place, and what else is known."""
     known, path = line.standing, line.run.directory.path
-    place = f"{known.epochs}/{line.run.config.train.epochs} epochs"
+    place = line.place
     if known.state == "finished":
         return f"{path}  finished  {place}  {known.reason}"
     if known.state in ("another recipe", "damaged"):
@@ -64,7 +64,7 @@ def table(lines: Sequence[Line]) -> Table:
     made = Table(box=box.SIMPLE_HEAD)
     made.add_column("run", no_wrap=True)
     made.add_column("state", no_wrap=True)
-    for name in ("epoch", "step", "best", "images/s", "ETA"):
+    for name in ("done", "step", "best", "images/s", "ETA"):
         made.add_column(name, justify="right", no_wrap=True)
     made.add_column("host", no_wrap=True)
     made.add_column("restarts", justify="right")
@@ -81,7 +81,7 @@ def _cells(line: Line) -> list[Any]:
     return [
         Text(line.run.config.run.name),
         Text(known.state, style=_STYLES.get(known.state, "dim")),
-        f"{known.epochs}/{line.run.config.train.epochs}",
+        line.place,
         f"{known.step or ''}",
         "" if known.best is None else f"{known.best:.3f}",
         _number(known.images_per_second),

@@ -21,6 +21,7 @@ class Standing:
         state: finished, running, interrupted, failed, not started, another recipe, or damaged.
         reason: what there is to say about it.
         epochs: finished ones.
+        done: of the run's length, in its unit: epochs or iterations.
         step: of the next epoch, where it was last heard of.
         steps: in an epoch, 0 where that is not known.
         best: the best score so far, in percent.
@@ -30,11 +31,13 @@ class Standing:
         restarts: how often it was resumed.
         processes: of its latest session, one a GPU.
         epoch_seconds: of each finished epoch, evaluation included.
+        unit_seconds: the same for a unit of the run's length.
     """
 
     state: str
     reason: str = ""
     epochs: int = 0
+    done: int = 0
     step: int = 0
     steps: int = 0
     best: float | None = None
@@ -44,6 +47,7 @@ class Standing:
     restarts: int = 0
     processes: int = 1
     epoch_seconds: tuple[float, ...] = ()
+    unit_seconds: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         return self.state + (f": {self.reason}" if self.reason else "")
@@ -62,7 +66,7 @@ def standing(run: PlannedRun) -> Standing:
         score = SCORES[run.config.task]
         facts = _facts(directory, rows, score)
         if directory.is_finished():
-            whole = finished_rows(directory, run.config.train.epochs, score)
+            whole = finished_rows(directory, run.config.length, score)
             top, average = float(score.value(best(whole, score))), last5_avg(whole, score)
             result = f"best {top:.3f}  last5_avg {average:.3f}"
             return Standing("finished", result, **facts)
@@ -82,14 +86,19 @@ def _facts(directory: RunDir, rows: list[Row], score: Score) -> dict[str, Any]:
     file = directory.environment_file
     first = read_json(file) if file.is_file() else {}
     latest = first | (first.get("resumed") or [{}])[-1]
+    done = [score.done(row) for row in rows]
+    units = [end - before for before, end in zip([0, *done], done, strict=False)]
+    timed = [(row["seconds"], n) for row, n in zip(rows, units, strict=True) if "seconds" in row]
     return {
         "epochs": len(rows),
+        "done": done[-1] if done else 0,
         "best": float(score.value(best(rows, score))) if rows else None,
         "images_per_second": rows[-1].get("images_per_second") if rows else None,
         "host": latest.get("host", ""),
         "restarts": first.get("restarts", 0),
         "processes": latest.get("world_size", 1),
-        "epoch_seconds": tuple(row["seconds"] for row in rows if "seconds" in row),
+        "epoch_seconds": tuple(seconds for seconds, _ in timed),
+        "unit_seconds": tuple(seconds / units for seconds, units in timed),
     }
 
 

@@ -12,8 +12,13 @@ from records.score import Score
 from records.summary import summarize
 
 
-def finished_rows(run: RunDir, epochs: int, score: Score) -> list[Row]:
-    """Return the rows of a run that says that it is finished, one for each of its `epochs`.
+def finished_rows(run: RunDir, length: int, score: Score) -> list[Row]:
+    """Return the rows of a run that says that it is finished, one for each of its epochs.
+
+    Args:
+        run: the run.
+        length: of it, in the score's unit.
+        score: of its task.
 
     Raises:
         RunError: the log is not what the run ended with: it is missing, cut, longer, or says
@@ -23,9 +28,9 @@ def finished_rows(run: RunDir, epochs: int, score: Score) -> list[Row]:
     if not file.is_file():
         raise RunError(f"{file}: missing, though the run is finished; restore it")
     rows = metrics_log.read(file)
-    if len(rows) != epochs:
+    if not rows or _done(rows[-1], score) != length:
         raise RunError(
-            f"{file}: has {len(rows)} whole rows, though the run finished {epochs} epochs; "
+            f"{file}: has {len(rows)} whole rows, though the run finished {length} {score.unit}; "
             f"restore the file"
         )
     needed = {score.key, *score.integers, "val_count"}
@@ -42,6 +47,13 @@ def finished_rows(run: RunDir, epochs: int, score: Score) -> list[Row]:
                 f"{counted[key]}; restore the one that was changed"
             )
     return rows
+
+
+def _done(row: Row, score: Score) -> int | None:
+    try:
+        return score.done(row)
+    except KeyError:
+        return None
 
 
 def _equal(said: Any, counted: Any) -> bool:

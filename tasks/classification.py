@@ -10,15 +10,14 @@ from tasks.interface import Row
 VAL_COUNTS = 3
 
 
-def loss(outputs: Tensor, batch: Batch, world: int) -> tuple[Tensor, float]:
-    """Return the summed cross-entropy and the weight that makes it a mean over the step's images.
+def loss(outputs: Tensor, batch: Batch) -> Tensor:
+    """Return the summed cross-entropy of (n, classes) outputs."""
+    return F.cross_entropy(outputs, batch.labels, reduction="sum")
 
-    Args:
-        outputs: (n, classes).
-        batch: of this process.
-        world: number of processes.
-    """
-    return F.cross_entropy(outputs, batch.labels, reduction="sum"), world / batch.global_count
+
+def weight(batch: Batch, world: int) -> float:
+    """Return the weight that makes the sums of all processes a mean over the step's images."""
+    return world / batch.global_count
 
 
 def train_counts(outputs: Tensor, batch: Batch) -> Tensor:
@@ -72,9 +71,9 @@ def evaluated(counts: list[int]) -> int:
     return counts[-1]
 
 
-def predictions(outputs: Tensor) -> Tensor:
-    """Return each image's class, (n,) int64."""
-    return _best(outputs)[:, 0]
+def kept(outputs: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    """Return each image's place in the split, its label and its predicted class, (n,) int64."""
+    return batch.index, batch.labels, _best(outputs)[:, 0]
 
 
 def _best(outputs: Tensor) -> Tensor:

@@ -14,11 +14,15 @@ class Task(Protocol):
 
     VAL_COUNTS: int  # how many integers val_counts returns
 
-    def loss(self, outputs: Tensor, batch: Batch, world: int) -> tuple[Tensor, float | Tensor]:
-        """Return the sum of the losses over what counts in the batch, and its weight.
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Return the sum of the losses over what counts in the batch."""
+        ...
 
-        The mean over the processes of sum times weight is the step's loss: a mean over all that
-        counts, also where the processes hold different numbers of it and fillers count nothing.
+    def weight(self, batch: Batch, world: int) -> float | Tensor:
+        """Return what the sums of the losses of a process's whole batch are multiplied by.
+
+        The mean over the processes of sum times weight is the step's loss; fillers and what is
+        ignored count nothing.
         """
         ...
 
@@ -38,18 +42,10 @@ class Task(Protocol):
         """Return what a finished evaluation says; the integers that it follows from among it."""
         ...
 
-    def numbers(self, counts: list[int]) -> dict[str, float | int]:
-        """Return what evaluate.py writes of an evaluation."""
-        ...
-
-    def told(self, numbers: dict[str, float | int]) -> str:
-        """Return those numbers as evaluate.py prints them."""
-        ...
-
     def evaluated(self, counts: list[int]) -> int:
         """Return the images that these counts of an evaluation are of."""
         ...
 
-    def predictions(self, outputs: Tensor) -> Tensor:
-        """Return what is kept of each image, (n, ...)."""
+    def kept(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what an evaluation keeps of each image: columns, (n, ...) each."""
         ...

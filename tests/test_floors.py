@@ -36,7 +36,7 @@ FOLDERS = {
     "data": {"foundation", "configs"},
     "data.plan": set(),
     "data.store": {"foundation", "configs"},
-    "tasks": {"data.interface"},
+    "tasks": {"data.interface", "records.iou"},
     "training": {"foundation", "configs", "records", "data.interface", "tasks.interface"},
     # The data's index and bytes, for the images of Fig. 4.
     "results": {"foundation", "configs", "records", "data.index", "data.store"},

@@ -18,19 +18,18 @@ from training.sums import in_order
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation of a whole split; `index` to `prediction` are this process's part of it.
+    """An evaluation of a whole split.
 
     Attributes:
         row: what metrics.jsonl says of it.
         counts: the task's, over all processes.
-        index, label, prediction: (n, ...) of each image.
+        kept: what the task keeps of each image of this process: columns, (n, ...) each; none where
+            it has no images.
     """
 
     row: Row
     counts: list[int]
-    index: np.ndarray
-    label: np.ndarray
-    prediction: np.ndarray
+    kept: tuple[np.ndarray, ...]
 
 
 def train_step(
@@ -56,6 +55,7 @@ def train_step(
     device, scaler = batch.images.device, state.scaler
     state.optimizer.zero_grad(set_to_none=True)
     losses, counts = [], []
+    weight = task.weight(batch, world)
     parts = list(_parts(batch, accumulate))
     for part in parts:
         # Several processes exchange their gradients in the last pass alone.
@@ -63,7 +63,7 @@ def train_step(
         with alone:
             with autocast(precision, device):
                 outputs = network(part.images)
-                loss, weight = task.loss(outputs, part, world)
+                loss = task.loss(outputs, part)
             scaler.scale(loss * weight).backward()
         losses.append(loss.detach())
         counts.append(task.train_counts(outputs.detach(), part))
@@ -119,11 +119,8 @@ def evaluate(
         f"evaluated {task.evaluated(counted)} of {images} images"
     )
     row = task.val_row(sum_over_processes(torch.tensor(loss, dtype=torch.float64)).item(), counted)
-    index, label, prediction = (
-        torch.cat(column).cpu().numpy() if columns else np.zeros(0, np.int64)
-        for column in (zip(*columns, strict=True) if columns else [()] * 3)
-    )
-    return Evaluation(row, counted, index, label, prediction)
+    kept = tuple(torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
+    return Evaluation(row, counted, kept)
 
 
 def _own_part(
@@ -132,20 +129,20 @@ def _own_part(
     task: Task,
     precision: str,
     asked: Callable[[], str],
-) -> tuple[float, Tensor, list[tuple[Tensor, Tensor, Tensor]], str]:
-    """Return the sum of the losses, the counts, each batch's images, and what broke it off."""
+) -> tuple[float, Tensor, list[tuple[Tensor, ...]], str]:
+    """Return the sum of the losses, the counts, what is kept of each batch, what broke it off."""
     model.eval()
     device = next(model.parameters()).device
     losses: list[Tensor] = []
     counts = torch.zeros(task.VAL_COUNTS, dtype=torch.int64, device=device)
-    columns: list[tuple[Tensor, Tensor, Tensor]] = []
+    columns: list[tuple[Tensor, ...]] = []
     reason = ""
     for batch in batches:
         with autocast(precision, device):
             outputs = model(batch.images)
-            losses.append(task.loss(outputs, batch, 1)[0])
+            losses.append(task.loss(outputs, batch))
         counts += task.val_counts(outputs, batch)
-        columns.append((batch.index, batch.labels, task.predictions(outputs)))
+        columns.append(task.kept(outputs, batch))
         if reason := asked():
             break
     total = in_order(torch.stack(losses).tolist() if losses else [])

@@ -8,7 +8,7 @@ from records.run_dir import RunDir
 from tasks.interface import Task
 from training.distributed import Process, StopRequested, data_parallel, share_buffers
 from training.epoch import evaluate, train_step
-from training.schedule import lr_at
+from training.schedule import Length, lr_of
 from training.seeding import seed_step
 from training.session import Session
 from training.state import TrainState
@@ -43,12 +43,12 @@ def fit(
 
     with Session(config, task, state, train_loader, process, run) as session:
         try:
-            while state.epoch < config.train.epochs:
+            while state.epoch < session.length.epochs:
                 network.train()
                 for batch in session.batches():
-                    session.stepped(*step(config, task, state, network, batch, process))
-                row = {"epoch": state.epoch, "lr": lr_at(state.epoch, config.optim)}
-                row |= session.trained()
+                    computed = step(config, task, state, network, batch, process, session.length)
+                    session.stepped(*computed)
+                row = session.trained()
 
                 # Each process has BN statistics of its own images; all evaluate with the first's.
                 share_buffers(state.model)
@@ -70,12 +70,13 @@ def step(
     network: nn.Module,
     batch: Batch,
     process: Process,
+    length: Length,
 ) -> tuple[float, Batch, tuple[Tensor, Tensor, Tensor]]:
     """Take the step that `state` is at, of `batch`; return what Session.stepped counts.
 
     Everything that varies with the step is a function of its number.
     """
-    lr = lr_at(state.epoch, config.optim)
+    lr = lr_of(config, state.epoch, state.step, length)
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     seed_step(config.seed, state.epoch, state.step, process.rank)

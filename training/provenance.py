@@ -41,10 +41,13 @@ def recipe_warnings(config: Config, world: int, steps: int) -> list[str]:
             f"batch that you chose optim.lr for)"
         )
     passes = config.train.accumulate
-    if batch / world / passes != recipe.bn_batch_size:
-        divided = f"{batch} over {world}" + f", in {passes} passes" * (passes > 1)
+    synchronized = config.task == "segmentation" and config.train.sync_bn
+    parts = 1 if synchronized else world
+    if batch / parts / passes != recipe.bn_batch_size:
+        divided = f"{batch} over {parts}" + f", in {passes} passes" * (passes > 1)
+        of = "" if synchronized else " a process"
         warnings.append(
-            f"BN averages over {batch / world / passes:g} images a process ({divided}), in the "
+            f"BN averages over {batch / parts / passes:g} images{of} ({divided}), in the "
             f"recipe over {recipe.bn_batch_size} (recipe.bn_batch_size); accuracies may differ"
         )
     if steps < _BN_STEPS:

@@ -4,14 +4,14 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from tqdm import tqdm
 
-from data.interface import Batch, Loader
+from data.interface import Batch
 from foundation.files import writing
 from records import metrics_log
 from records.claim import EVERY
@@ -19,6 +19,7 @@ from records.run_dir import RunDir
 from records.score import Row, Score
 from training.border_response import BorderResponse
 from training.console import Console, memory, told_speed
+from training.schedule import Length
 from training.sums import Sums
 
 
@@ -30,10 +31,10 @@ class Recorder:
         peak: FLOP/s that all devices together were seen to reach (training/peak.py).
     """
 
-    def __init__(self, run: RunDir, epochs: int, steps: int, score: Score, quiet: bool):
-        """Prepare to record a run of `epochs`, each of `steps`, that is judged by `score`."""
-        self.epochs, self.steps, self.score, self.quiet = epochs, steps, score, quiet
-        self.console = Console(epochs, score, quiet)
+    def __init__(self, run: RunDir, length: Length, score: Score, quiet: bool):
+        """Prepare to record a run of this length that is judged by `score`."""
+        self.length, self.score, self.quiet = length, score, quiet
+        self.console = Console(length.epochs, score, quiet)
         self.flops = self.peak = 0.0
         self._run = run
         self._began = self._waited = self._beaten = 0.0
@@ -59,10 +60,10 @@ class Recorder:
         if not self.quiet:
             self._run.progress_file.unlink(missing_ok=True)
 
-    def watch(self, loader: Loader, label: str, done: int = 0) -> Iterator[Batch]:
-        """Yield the loader's batches, of which `done` came before; show progress, time waiting."""
+    def watch(self, batches: Iterable[Batch], label: str, done: int, steps: int) -> Iterator[Batch]:
+        """Yield what is left of the batches of `steps`; show progress, and time waiting."""
         self.lap()
-        return self.console.bar(self._timed(loader), label, done, done + len(loader))
+        return self.console.bar(self._timed(batches), label, done, steps)
 
     def lap(self) -> tuple[float, float]:
         """Return the seconds since the last call, and how many of them were spent on waiting."""
@@ -75,15 +76,15 @@ class Recorder:
         """Show how an epoch stands after `step` steps and `images` images, by row and sums."""
         speed = self._speed(images, sums)
         eta = self._eta(epoch, step, sums.seconds / step)
-        values = row | {"lr": lr} | speed
-        self._sign |= {"epoch": epoch, "step": step, "steps": self.steps, "eta": eta} | speed
-        self._write(1, values, epoch * self.steps + step)
+        values, steps = row | {"lr": lr} | speed, self.length.steps_in(epoch)
+        self._sign |= {"epoch": epoch, "step": step, "steps": steps, "eta": eta} | speed
+        self._write(1, values, epoch * self.length.steps + step)
         score = row.get(self.score.train_key)
         overflows = f"  {sums.overflows} overflowed" if sums.overflows else ""
         self.console.show(
-            f"epoch {epoch + 1}/{self.epochs} train",
+            f"epoch {epoch + 1}/{self.length.epochs} train",
             step,
-            self.steps,
+            steps,
             f"loss {row['train_loss']:.3f}"
             f"{'' if score is None else f' {self.score.title} {score:.2f}'}  lr {lr:.2g}"
             f"  {told_speed(speed)}  waiting {speed['data_wait']:.0%}"
@@ -100,7 +101,7 @@ class Recorder:
         self._write(
             0, {k: v for k, v in row.items() if k not in ("epoch", "val_count")}, row["epoch"]
         )
-        eta = self._eta(row["epoch"] + 1, 0, sums.seconds / self.steps)
+        eta = self._eta(row["epoch"] + 1, 0, sums.seconds / self.length.steps_in(row["epoch"]))
         self.console.epoch(row, [*rows, row], eta)
         return row
 
@@ -124,9 +125,9 @@ class Recorder:
             temporary.write_text(json.dumps(self._sign))
             os.replace(temporary, file)
 
-    def _timed(self, loader: Loader) -> Iterator[Batch]:
+    def _timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         asked = time.perf_counter()
-        for batch in loader:
+        for batch in batches:
             self._waited += time.perf_counter() - asked
             yield batch
             asked = time.perf_counter()
@@ -141,8 +142,8 @@ class Recorder:
 
     def _eta(self, epoch: int, step: int, seconds: float) -> float:
         """Return the seconds to the end of the run, at so many `seconds` a step."""
-        left = self.epochs - epoch
-        return (left * self.steps - step) * seconds + left * self._eval_seconds
+        steps = self.length.iterations - epoch * self.length.steps - step
+        return max(0, steps) * seconds + (self.length.epochs - epoch) * self._eval_seconds
 
     def _write(self, board: int, values: dict[str, Any], place: int) -> None:
         if self.quiet:

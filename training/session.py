@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from training.flops import count_flops
 from training.peak import measured_peak
 from training.precision import autocast
 from training.recorder import Recorder
+from training.schedule import length, lr_of
 from training.state import TrainState, host_copy
 from training.stop import Requests
 from training.sums import StepResult, Sums, added
@@ -39,8 +41,18 @@ _SHOWN = 32  # images of which the border's response is measured
 _LOOKS = 20  # at least, in an epoch that has so many steps
 
 
+def side_of(config: Config) -> int:
+    """Return the side of the square that the network trains on, in pixels."""
+    is_scene = config.task == "segmentation"
+    return config.data.crop_size if is_scene else config.data.image_size
+
+
 class Session:
-    """Looks, shows, saves and stops; all processes call its methods at the same step."""
+    """Looks, shows, saves and stops; all processes call its methods at the same step.
+
+    Attributes:
+        length: of the run.
+    """
 
     def __init__(
         self,
@@ -52,17 +64,18 @@ class Session:
         run: RunDir,
     ):
         self._task, self._state, self._process, self._run = task, state, process, run
-        self._epochs, self._save_every = config.train.epochs, config.train.checkpoint_steps
         self._batch, self._loader = config.data.global_batch_size, train_loader
         train_loader.set_epoch(state.epoch)
-        self._steps = len(train_loader)
-        self._interval = max(1, min(_LOG_STEPS, self._steps // _LOOKS))
+        self.length = length(config, len(train_loader))
+        self._lr = partial(lr_of, config, length=self.length)
+        self._save_every = config.train.checkpoint_steps
+        self._interval = max(1, min(_LOG_STEPS, self.length.steps // _LOOKS))
         self._results: list[StepResult] = []
         self._total = Sums()
         self._score = SCORES[config.task]
         quiet = not process.is_first
-        self._recorder = Recorder(run, self._epochs, self._steps, self._score, quiet)
-        self._precision, self._image_size = config.train.precision, config.data.image_size
+        self._recorder = Recorder(run, self.length, self._score, quiet)
+        self._precision, self._side = config.train.precision, side_of(config)
         self._shown: Tensor | None = None
         self._requests = Requests(process, run.stop_file)
         self._watch = Watch(process, config.train.timeout, self._recorder.beat)
@@ -72,8 +85,8 @@ class Session:
     def __enter__(self) -> "Session":
         self._stack.enter_context(self._requests)
         self._stack.callback(self._recorder.close)
-        self._recorder.open(self._state.epoch, self._state.epoch * self._steps + self._state.step)
-        image = (3, self._image_size, self._image_size)
+        self._recorder.open(self._state.epoch, self._done())
+        image = (3, self._side, self._side)
         self._recorder.flops = count_flops(self._state.model, image).step
         # One process's speed while the others wait, times their number.
         process = self._process
@@ -91,7 +104,10 @@ class Session:
         state = self._state
         self._loader.set_epoch(state.epoch, state.step)
         self._at("loading")
-        for batch in self._recorder.watch(self._loader, self._label("train"), state.step):
+        # What a cut epoch leaves of its batches is never asked for.
+        steps = self.length.steps_in(state.epoch)
+        batches = islice(self._loader, steps - state.step)
+        for batch in self._recorder.watch(batches, self._label("train"), state.step, steps):
             self._at("computing")
             yield batch
             self._at("loading")
@@ -115,19 +131,25 @@ class Session:
             self._look()
         if self._requests.agreed():
             raise StopRequested(next(filter(None, gather(self._requests.own())), ""))
-        is_last = state.step == self._steps  # the epoch is saved as a whole, after its evaluation
+        # An epoch is saved as a whole, after its evaluation.
+        is_last = state.step == self.length.steps_in(state.epoch)
         if self._save_every and state.step % self._save_every == 0 and not is_last:
             self.save()
 
     def trained(self) -> Row:
-        """Return what the epoch says of its training."""
+        """Return what the epoch says of its training; its rate is that of its last step."""
         self._look()
-        return self._task.train_row(self._total.loss, self._total.counts)
+        state = self._state
+        row: Row = {"epoch": state.epoch}
+        if self._score.unit == "iterations":
+            row["iteration"] = self._done()
+        row["lr"] = self._lr(state.epoch, state.step - 1)
+        return row | self._task.train_row(self._total.loss, self._total.counts)
 
     def evaluating(self, loader: Loader) -> Iterator[Batch]:
         """Yield the batches of an evaluation."""
         self._at("evaluating")
-        for batch in self._recorder.watch(loader, self._label("val")):
+        for batch in self._recorder.watch(loader, self._label("val"), 0, len(loader)):
             if self._shown is None:  # the same in every epoch
                 self._shown = batch.images[:_SHOWN].clone()
             yield batch
@@ -146,10 +168,10 @@ class Session:
         """
         state = self._state
         divergence.require_finite_evaluation(
-            row["val_loss"], row["lr"], state.epoch, self._epochs, state.step
+            row["val_loss"], row["lr"], state.epoch, self.length.epochs, state.step
         )
         # The row before the checkpoint: a run killed in between drops the row, repeats the epoch.
-        row = self._recorder.epoch(row, state.rows, self._loader.images, self._total)
+        row = self._recorder.epoch(row, state.rows, self._images(), self._total)
         self._recorder.responses(self._responses(), state.epoch)
         state.rows.append(row)
         state.epoch, state.step, state.sums, self._total = state.epoch + 1, 0, Sums(), Sums()
@@ -194,20 +216,28 @@ class Session:
         state.sums.waited += waited
         agree(self._background.check)
         everyone = gather((bad and self._found(*bad), state.sums))
-        divergence.require_finite_steps([facts for facts, _ in everyone if facts], self._epochs)
+        found = [facts for facts, _ in everyone if facts]
+        divergence.require_finite_steps(found, self.length.epochs)
         self._total = added([sums for _, sums in everyone])
         if results:
-            images = min(state.step * self._batch, self._loader.images)
             row = self._task.train_row(self._total.loss, self._total.counts)
-            lr = results[-1].lr
+            lr, images = results[-1].lr, self._images()
             self._recorder.step(state.epoch, state.step, images, lr, row, self._total)
 
     def _found(self, result: StepResult, loss: float) -> dict[str, Any]:
         scale = self._state.scaler.get_scale()
         return divergence.found(result, loss, self._state.epoch, scale, self._loader.name)
 
+    def _done(self) -> int:
+        """Return the steps that the run has behind it."""
+        return self._state.epoch * self.length.steps + self._state.step
+
+    def _images(self) -> int:
+        """Return the images of the epoch's steps so far, over all processes."""
+        return min(self._state.step * self._batch, self._loader.images)
+
     def _label(self, what: str) -> str:
-        return f"epoch {self._state.epoch + 1}/{self._epochs} {what}"
+        return f"epoch {self._state.epoch + 1}/{self.length.epochs} {what}"
 
     def _at(self, doing: str) -> None:
         self._watch.at(self._state.epoch, self._state.step, doing)

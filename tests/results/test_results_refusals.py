@@ -8,8 +8,10 @@ from typing import get_args
 import pytest
 
 import results.__main__
+from configs.classification_keys import Arch
+from configs.fields import Padding
 from configs.load import load
-from configs.schema import MEANING_BEFORE, Arch, Padding
+from configs.schema import MEANING_BEFORE
 from foundation.errors import run_command
 from foundation.files import write_json
 from models import ARCHITECTURES

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import MultiStepLR
 
+from configs.classification_keys import Optim
 from configs.load import load
-from configs.schema import Optim
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
 from foundation.errors import UserError
 from models import build_model
@@ -24,7 +24,7 @@ from training.epoch import evaluate, train_step
 from training.precision import prepare
 from training.provenance import recipe_warnings
 from training.recorder import Recorder
-from training.schedule import lr_at
+from training.schedule import Length, lr_at
 from training.seeding import seed_step, seed_weights
 from training.state import new_state
 from training.sums import StepResult, Sums
@@ -322,9 +322,11 @@ def test_a_mistake_that_all_share_leaves_the_process_group(monkeypatch, capsys):
 
 
 def test_quiet_recorder_leaves_no_trace(tmp_path):
-    recorder = Recorder(RunDir(tmp_path / "run"), 1, 1, SCORES["classification"], quiet=True)
+    recorder = Recorder(
+        RunDir(tmp_path / "run"), Length(1, 1), SCORES["classification"], quiet=True
+    )
     recorder.open(0, 0)
-    assert list(recorder.watch(batches([3]), "label"))
+    assert list(recorder.watch(batches([3]), "label", 0, 1))
     recorder.step(0, 1, 3, 0.1, {"train_loss": 1.0}, Sums(seconds=1.0))
     assert recorder.epoch({"epoch": 0}, [], 3, Sums(seconds=1.0))["images_per_second"] == 3
     recorder.beat()

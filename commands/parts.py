@@ -1,0 +1,108 @@
+"""What a run is made of, by its task: the network, the file it starts from, and the loaders."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from configs.load import recorded_settings
+from configs.schema import Config
+from data.build import Loaders, build_loaders
+from foundation.errors import UserError
+from models import (
+    ImageSizeError,
+    build_model,
+    build_scene_model,
+    check_image_size,
+    check_scene_size,
+    load_backbone,
+    load_weights,
+)
+
+
+def network(config: Config) -> nn.Module:
+    """Return the run's network with fresh weights from torch's global generator."""
+    model = config.model
+    if config.task == "classification":
+        return build_model(model.arch, model.padding, model.num_classes)
+    choices = (model.aspp_rates, model.first_block_dilation, model.image_pool)
+    return build_scene_model(model.arch, model.padding, model.num_classes, *choices)
+
+
+def weights_file(config: Config) -> str | None:
+    """Return the file that the run's weights come from; None: from the seed alone."""
+    is_scene = config.task == "segmentation"
+    return config.model.backbone_weights if is_scene else config.model.weights
+
+
+def check_weights_file(config: Config) -> None:
+    """Refuse a trunk from a run of this project that was not trained zero-padded.
+
+    Both arms of Section 4.2 start from zero-padded ImageNet weights; only the rest differs.
+
+    Raises:
+        UserError: it is one.
+    """
+    file = weights_file(config)
+    if config.task != "segmentation" or file is None:
+        return
+    run = Path(file).expanduser().parent.parent / "config.yaml"
+    if not run.is_file():  # another's file: its keys and shapes are all that can be looked at
+        return
+    padding = recorded_settings(run).get("model.padding")
+    if padding != "zero":
+        raise UserError(
+            f"{file}: of a run with {padding} padding; set model.backbone_weights to a run with "
+            f"zero padding, so that all paddings start alike (Section 4.2)"
+        )
+
+
+def weights_key(config: Config) -> str:
+    """Return the setting that names this file."""
+    return f"model.{'backbone_weights' if config.task == 'segmentation' else 'weights'}"
+
+
+def loading(model: nn.Module, config: Config) -> Callable[[Any], dict[str, Any]]:
+    """Return what loads a file's content into the network, and returns facts about it."""
+    return partial(load_backbone if config.task == "segmentation" else load_weights, model)
+
+
+def loaders(
+    config: Config, seed: int, place: tuple[int, int], device: torch.device, channels_last: bool
+) -> Loaders:
+    """Return the run's data for one process; arguments are build_loaders'."""
+    if config.task == "classification":
+        classes = config.model.num_classes
+        return build_loaders(config.data, classes, seed, place, device, channels_last)
+    from data.build import build_scene_loaders
+
+    return build_scene_loaders(config.data, seed, place, device, channels_last)
+
+
+def check(config: Config, world: int) -> None:
+    """Find what the network cannot train on, before anything is computed.
+
+    Raises:
+        UserError: an image is too small for the network or its padding; or its BN would average
+            over a single number.
+    """
+    model = config.model
+    try:
+        if config.task == "classification":
+            check_image_size(model.arch, model.padding, config.data.image_size)
+            return
+        side, tile = config.data.crop_size, config.eval.tile
+        check_scene_size(partial(network, config), (side, side), "data.crop_size")
+        check_scene_size(partial(network, config), (tile, tile), "eval.tile")
+    except ImageSizeError as error:
+        raise UserError(str(error)) from None
+    passes = config.train.accumulate * (1 if config.train.sync_bn else world)
+    if model.image_pool and config.data.global_batch_size // passes < 2:
+        raise UserError(
+            f"data.global_batch_size {config.data.global_batch_size} over {world} processes leaves "
+            f"BN one image, and the image pool (model.image_pool) one number of it; set "
+            f"train.sync_bn=true, or give a process two images or more"
+        )
