@@ -7,6 +7,12 @@ from launch.expand import expand
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs"
+# What a recipe leaves to its networks' files.
+LEFT_OPEN = {
+    "imagenet.yaml": ["model.arch=vgg16_bn"],
+    "cityscapes.yaml": ["model.arch=deeplabv3plus_resnet50", "model.backbone_weights=null"]
+    + ["data.crop_size=896", "optim.lr=3e-2"],
+}
 
 
 def problems(path, *overrides):
@@ -28,7 +34,7 @@ def test_every_yaml_in_the_tree_loads(file, tmp_path):
         assert runs
         assert processes >= 1
         return
-    config = load(file, ["model.arch=vgg16_bn"] if file.name == "imagenet.yaml" else [])
+    config = load(file, LEFT_OPEN.get(file.name, []))
     copy = tmp_path / "copy.yaml"
     copy.write_text(dump(config))
     assert load(copy) == config
@@ -52,6 +58,47 @@ def test_the_papers_sweep_is_100_distinct_runs():
     assert len({run.directory.path for run in runs}) == len(runs) == 100
     studied = {(r.config.model.arch, r.config.model.padding, r.config.seed) for r in runs}
     assert len(studied) == 100
+
+
+def test_recipe_of_section_4_2():
+    for arch, crop, lr in (("resnet50", 896, 3e-2), ("wrn38", 736, 1e-2)):
+        config = load(CONFIGS / f"deeplabv3plus_{arch}.yaml")
+        assert (config.task, config.model.padding, config.model.num_classes) == (
+            *("segmentation", "zero"),
+            19,
+        )
+        assert (config.data.crop_size, config.data.global_batch_size) == (crop, 16)
+        assert (config.optim.lr, config.optim.power) == (lr, 1.0)
+        assert (config.optim.momentum, config.optim.weight_decay) == (0.9, 1e-4)
+        assert (config.train.iterations, config.train.sync_bn) == (31_000, True)
+        assert config.model.backbone_weights
+        assert config.run.name == f"deeplabv3plus_{arch}_cv0_zero_seed1"
+        assert load(CONFIGS / "wrn38.yaml").optim.lr == 0.1
+
+
+def test_table_5_is_24_distinct_runs():
+    runs, processes = expand(CONFIGS / "sweeps" / "table_5.yaml")
+    assert processes == 8
+    names = {run.config.run.name for run in runs}
+    assert len(names) == len(runs) == 24
+    assert "deeplabv3plus_wrn38_cv2_partial_seed3" in names
+
+
+def test_each_task_has_its_own_keys(tmp_path):
+    segmentation = CONFIGS / "deeplabv3plus_resnet50.yaml"
+    assert problems(CONFIGS / "resnet50.yaml", "train.iterations=5") == [
+        "'train.iterations=5': train.iterations: is not a key of task classification"
+    ]
+    assert problems(segmentation, "optim.milestones=[3]", "data.spilt=cv1") == [
+        "'optim.milestones=[3]': optim.milestones: is not a key of task segmentation",
+        "'data.spilt=cv1': data.spilt: unknown key; did you mean 'data.split'?",
+    ]
+    for other in ("task=detection", "task=3"):
+        [problem] = problems(CONFIGS / "resnet50.yaml", other)
+        assert f"'{other}': task: should be one of classification, segmentation" in problem
+    (tmp_path / "a.yaml").write_text(f"base: {segmentation}\nmodel:\n  aspp_rates: [0, 12]\n")
+    [problem] = problems(tmp_path / "a.yaml")
+    assert "model.aspp_rates" in problem
 
 
 def test_overrides_follow_yaml_1_2():

@@ -15,10 +15,11 @@ import torchvision
 from configs.load import load
 from launch.costs import NETWORKS, disk
 from launch.sweep import main
-from models import build_model
+from models import ARCHITECTURES, SCENE_ARCHITECTURES, build_model
 from records.run_dir import RunDir
 from tests.commands.runs import assert_same_run
 from tests.conftest import ROOT, TINY
+from training.flops import count_flops
 
 SETTINGS = [*TINY, "data.backend=synthetic", "data.synthetic_size=[120, 12]", "train.epochs=2"]
 
@@ -107,10 +108,21 @@ def test_the_plan_says_what_it_goes_by(tmp_path, main_of):
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
-def test_sizes_are_the_networks(arch):
-    published = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"].meta
-    assert NETWORKS[arch].multiply_adds == pytest.approx(published["_ops"], abs=5e-4)
-    assert NETWORKS[arch].parameters == published["num_params"]
+def test_work_is_the_networks(arch):
+    if arch in ARCHITECTURES and arch != "wrn38":
+        published = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"].meta
+        assert NETWORKS[arch].multiply_adds == pytest.approx(published["_ops"], abs=5e-4)
+        assert NETWORKS[arch].parameters == published["num_params"]
+        return
+    with torch.device("meta"):
+        model = ARCHITECTURES[arch]() if arch == "wrn38" else SCENE_ARCHITECTURES[arch]()
+    counted = count_flops(model, (3, 224, 224)).forward / 2e9
+    assert NETWORKS[arch].multiply_adds == pytest.approx(counted, abs=5e-4)
+    assert NETWORKS[arch].parameters == sum(one.numel() for one in model.parameters())
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_disk_is_the_networks(arch):
     for classes in (1000, 10):
         settings = [f"model.arch={arch}", f"model.num_classes={classes}"]
         config = load(ROOT / "configs/resnet50.yaml", settings)

@@ -168,5 +168,5 @@ def test_the_last_layer_of_every_network_is_its_classifier(arch):
     with torch.device("meta"):
         weights = build_model(arch, "zero", 1000).state_dict()
         model = build_model(arch, "zero", 3)
-    name = "fc" if arch.startswith("resnet") else "classifier.6"
+    name = "classifier.6" if arch.startswith("vgg") else "fc"
     assert load_weights(model, weights)["replaced"] == f"{name}: 1000 -> 3 classes"

