@@ -20,7 +20,7 @@ def loss(outputs: Tensor, batch: Batch) -> Tensor:
         batch: labels (n, H, W).
     """
     # As a list of pixels: the kernel for maps has no deterministic gradient on GPUs.
-    pixels = outputs.float().permute(0, 2, 3, 1).reshape(-1, outputs.shape[1])
+    pixels = outputs.permute(0, 2, 3, 1).reshape(-1, outputs.shape[1])
     return F.cross_entropy(pixels, batch.labels.flatten(), reduction="sum")
 
 

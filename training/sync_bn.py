@@ -58,8 +58,8 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        wide = x.float()
-        count = torch.tensor([float(x.numel() // x.shape[1])], device=x.device)
+        wide = _wide(x)
+        count = wide.new_tensor([x.numel() // x.shape[1]])
         sums = torch.cat([wide.sum((0, 2, 3)), count])
         dist.all_reduce(sums)
         mean, count = sums[:-1] / sums[-1], sums[-1]
@@ -77,10 +77,15 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, mean, scale, count = ctx.saved_tensors
-        wide, grad = (x.float() - mean[:, None, None]) * scale[:, None, None], grad.float()
+        wide, grad = (_wide(x) - mean[:, None, None]) * scale[:, None, None], _wide(grad)
         of_bias, of_weight = grad.sum((0, 2, 3)), (grad * wide).sum((0, 2, 3))
         sums = torch.stack([of_bias, of_weight])
         dist.all_reduce(sums)
         mean_grad, mean_product = (sums / count)[:, :, None, None]
         of_x = (grad - mean_grad - wide * mean_product) * (scale * weight)[:, None, None]
         return of_x.to(x.dtype), of_weight, of_bias, None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return `x` in float32, or more where it has more: sums over images need the digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
