@@ -2,9 +2,12 @@
 
     python evaluate.py runs/* --padding zero partial
     torchrun --nproc-per-node=8 evaluate.py runs/* data.root=/imagenet
+    python evaluate.py runs/deeplabv3plus_* --save-predictions eval.tile=1024
 
-Writes eval/<padding>.json (counts and accuracies) and eval/<padding>.npz (every image's prediction)
-into each run directory. What cannot be evaluated does not stop the rest; it is named at the end.
+Writes into each run directory eval/<padding>.json: counts, and accuracies or IoUs; and the
+predictions: of classification eval/<padding>.npz, every image's, of segmentation, where they are
+asked for, label images in eval/predictions/. What cannot be evaluated does not stop the rest; it is
+named at the end.
 """
 
 import argparse
@@ -33,14 +36,20 @@ def _evaluate() -> None:
     _check_arguments(arguments)
     from commands.evaluate_runs import evaluate_runs  # late: torch takes seconds
 
-    evaluate_runs(arguments.runs, arguments.checkpoint, arguments.padding, arguments.overrides)
+    evaluate_runs(
+        arguments.runs,
+        arguments.checkpoint,
+        arguments.padding,
+        arguments.overrides,
+        arguments.save_predictions,
+    )
 
 
 def _arguments() -> argparse.Namespace:
-    """Return the command line's runs, overrides, padding and checkpoint."""
+    """Return the command line's runs, overrides and options."""
     parser = argparse.ArgumentParser(
         usage="%(prog)s RUN_DIR [RUN_DIR ...] [--padding SCHEME [SCHEME ...]] "
-        "[--checkpoint best|last|FILE] [key.sub=value ...]",
+        "[--checkpoint best|last|FILE] [--save-predictions] [key.sub=value ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -62,6 +71,11 @@ def _arguments() -> argparse.Namespace:
         default="best",
         metavar="best|last|FILE",
         help="default: best; a file belongs to the one run given",
+    )
+    parser.add_argument(
+        "--save-predictions",
+        action="store_true",
+        help="segmentation: label images (PNG, label ids) of every mode, in eval/predictions/",
     )
     arguments = parser.parse_intermixed_args()
     # argparse gives --padding all the words that follow it.

@@ -124,6 +124,7 @@ def test_several_runs_and_other_checkpoints(run, trained, tmp_path, main_of):
         (["optim.lr=3"], "'optim.lr=3': evaluation follows the run's config.yaml; only data."),
         (["data.root=/nowhere"], "/nowhere: there is no such folder"),
         (["--checkpoint", "/none.pt"], "/none.pt: there is no such checkpoint"),
+        (["--save-predictions"], "--save-predictions is for segmentation; a classification's"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(run, main_of, arguments, message):
@@ -235,7 +236,7 @@ def test_the_usage_line_works(run, main_of):
     usage = " ".join(out.partition("\n\n")[0].split())
     assert usage == (
         "usage: command RUN_DIR [RUN_DIR ...] [--padding SCHEME [SCHEME ...]] "
-        "[--checkpoint best|last|FILE] [key.sub=value ...]"
+        "[--checkpoint best|last|FILE] [--save-predictions] [key.sub=value ...]"
     )
     words = [str(run), "--padding", "zero", "--checkpoint", "last", "data.workers=0"]
     assert main_of(evaluate.main, *words)[0] == 0

@@ -1,0 +1,157 @@
+"""The evaluation of a segmentation run: whole images, tiles, parts of them (Tables 5 to 7)."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from commands.evaluation_job import Job
+from commands.scene_numbers import scene_numbers, told
+from configs.segmentation_keys import SceneModel, SegmentationConfig
+from data.build import Loaders
+from data.interface import FILLER_INDEX, Batch, Loader
+from data.store.predicted import write_prediction
+from foundation.errors import UserError
+from foundation.files import write_json, writing
+from models import build_scene_model, check_scene_size
+from padding import PaddingError
+from records.run_dir import RunDir
+from tasks import modes
+from training.distributed import Process, SharedError, agree, gather, on_first, sum_over_processes
+from training.precision import autocast
+
+Keep = Callable[[str, Tensor, Batch], None]  # mode, (n, H, W) classes, what they were seen in
+
+
+def check_request(save_predictions: bool) -> None:
+    """Raise a UserError where more is asked for than this task has: it has all."""
+
+
+def check_padding(config: SegmentationConfig, padding: str) -> None:
+    """Raise an ImageSizeError where the network cannot take the tiles under a padding."""
+    _check_tile(config.model, padding, config.eval.tile)
+
+
+@cache  # the runs of a sweep share their networks
+def _check_tile(model: SceneModel, padding: str, tile: int) -> None:
+    choices = (model.aspp_rates, model.first_block_dilation, model.image_pool)
+    build = partial(build_scene_model, model.arch, padding, model.num_classes, *choices)
+    check_scene_size(build, (tile, tile), "eval.tile")
+
+
+def evaluate_padding(
+    model: nn.Module, loaders: Loaders, job: Job, facts: dict[str, Any], process: Process
+) -> str:
+    """Evaluate a model in all modes, write eval/<padding>.json and return what is said of it.
+
+    Args:
+        model: the network under a padding.
+        loaders: of this process.
+        job: what it is of; with its save_predictions, PNGs are written as well.
+        facts: what the JSON says first; `padding` is the file's name.
+        process: all call this together.
+
+    Raises:
+        SharedError: an image cannot be read, a file not be written, or nothing is labelled.
+    """
+    config, loader = job.config, loaders.val
+    folder = job.run.evaluations / "predictions" / f".{facts['padding']}"
+    keep = None
+    if job.save_predictions:
+        on_first(process, lambda: _make_folders(folder))
+        keep = partial(_save, folder, loader)
+
+    def seen(images: Tensor) -> Tensor:
+        with autocast(config.train.precision, images.device):
+            return model(images)
+
+    model.eval()
+    counts, index = agree(
+        lambda: own_part(seen, loader, process.device, config.eval.tile, config.eval.flip, keep)
+    )
+    places = sorted(chain.from_iterable(gather(index)))
+    assert places == list(range(loader.images)), "an image was evaluated twice, or not at all"
+    numbers = scene_numbers(modes.matrices(sum_over_processes(counts).cpu()))
+    if numbers["modes"]["regular"]["miou"] is None:
+        raise SharedError(
+            f"{config.data.root}: no pixel of the {loader.images} validation images of "
+            f"data.split={config.data.split} is labelled; give it labelled images (data.root)"
+        )
+    content = facts | {"split": config.data.split, "tile": config.eval.tile}
+    content |= {"flip": config.eval.flip, "count": loader.images} | numbers
+    on_first(process, lambda: _write(job.run, content, folder if job.save_predictions else None))
+    return told(numbers)
+
+
+@torch.no_grad()
+def own_part(
+    network: modes.Network,
+    batches: Loader | Iterable[Batch],
+    device: torch.device,
+    tile: int,
+    flip: bool,
+    keep: Keep | None = None,
+) -> tuple[Tensor, list[int]]:
+    """Evaluate this process's images in all modes; nothing waits for a GPU before the end.
+
+    Args:
+        network: gives the logits of images or tiles.
+        batches: of this process.
+        device: that they are on.
+        tile: side of the tiles, px.
+        flip: whether the logits of mirrored images are averaged in.
+        keep: is given every prediction; then each image is waited for.
+
+    Returns:
+        The counts of tasks.modes, and the images' places in the split.
+
+    Raises:
+        UserError: an image cannot be read, or is too small for the network.
+    """
+    counts, columns = modes.no_counts(device), []
+    for batch in batches:
+        try:
+            for mode, predicted in modes.predictions(network, batch.images, tile, flip):
+                modes.count(counts, mode, predicted, batch.labels, tile)
+                if keep:
+                    keep(mode, predicted, batch)
+        except PaddingError as error:
+            height, width = batch.images.shape[-2:]
+            raise UserError(f"an image of {height} x {width} px is too small: {error}") from None
+        columns.append(batch.index)
+    index = torch.cat(columns).tolist() if columns else []
+    return counts, [place for place in index if place != FILLER_INDEX]
+
+
+def _make_folders(folder: Path) -> None:
+    """Make empty folders for predictions, hidden until all are there."""
+    with writing(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        for mode in modes.MODES:
+            (folder / _folder_name(mode)).mkdir(parents=True)
+
+
+def _folder_name(mode: str) -> str:
+    return mode.replace(" ", "_").replace("/", "_")
+
+
+def _save(folder: Path, loader: Loader, mode: str, predicted: Tensor, batch: Batch) -> None:
+    for place, classes in zip(batch.index.tolist(), predicted.cpu().numpy(), strict=True):
+        if place != FILLER_INDEX:
+            file = folder / _folder_name(mode) / f"{loader.name(place)}.png"
+            write_prediction(file, classes)
+
+
+def _write(run: RunDir, content: dict[str, Any], predictions: Path | None) -> None:
+    with run.lock_evaluations():
+        if predictions:
+            final = predictions.with_name(content["padding"])
+            with writing(final):
+                shutil.rmtree(final, ignore_errors=True)
+                predictions.rename(final)
+        write_json(run.evaluations / f"{content['padding']}.json", content)

@@ -1,0 +1,54 @@
+"""What is to be evaluated of a run, and how its checkpoint is found and read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from configs.schema import Config
+from records.run_dir import RunDir
+from training import checkpoint
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be evaluated of one run.
+
+    Attributes:
+        run: the run.
+        config: its configuration, with what was overridden.
+        which: 'best', 'last' or the path of a checkpoint.
+        paddings: to evaluate it under.
+        save_predictions: whether every pixel's class is written, too.
+    """
+
+    run: RunDir
+    config: Config
+    which: str
+    paddings: tuple[str, ...]
+    save_predictions: bool
+
+
+def checkpoint_file(run: RunDir, which: str) -> Path:
+    """Return the path of the checkpoint that a Job's `which` means."""
+    names = {"best": checkpoint.BEST, "last": checkpoint.LAST}
+    return run.checkpoints / names[which] if which in names else Path(which)
+
+
+def load_weights(model: nn.Module, file: Path) -> tuple[int, int]:
+    """Load a checkpoint's weights; return its finished epochs, and steps of the next one.
+
+    Raises:
+        RunError: it is damaged, or of another network.
+    """
+    saved = checkpoint.load(file)
+    checkpoint.load_weights(model, saved)
+    return saved["epochs_done"], saved.get("step", 0)
+
+
+def failure(run: RunDir, error: Exception, padding: str = "") -> str:
+    """Return the line that says of which run, and of which padding, something failed."""
+    text = str(error)
+    if not padding and text.startswith(str(run.path)):
+        return text
+    return f"{run.path}{padding and f', {padding}'}: {text}"
