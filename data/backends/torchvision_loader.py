@@ -1,28 +1,22 @@
 """Images decoded by PIL and resized by torchvision in DataLoader's worker processes."""
 
 import io
-import shutil
-import signal
 from collections.abc import Iterator
 
 import torch
 import torchvision.transforms.v2.functional as T
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from data.backends.delivery import Delivery
+from data.backends.worker_processes import made, step_loader
 from data.interface import Batch
 from data.plan.steps import EvalSteps, Step, TrainSteps
 from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
-from data.store.machine import demand_open_files, machine_error
+from data.store.machine import machine_error
 from data.store.split import Split
-
-_SHARED_MEMORY = "/dev/shm"
-_GRACE = 10  # s
-_PREFETCH = 2  # steps each worker prepares ahead
-_FILES = 10  # open in this process for each worker: pipes, and the batches on their way
 
 
 class TorchvisionLoader:
@@ -44,19 +38,10 @@ class TorchvisionLoader:
         self.images = len(split)
         self._split, self._steps = split, steps
         self._delivery = delivery
-        if workers:
-            demand_open_files(_FILES * workers)
-            _check_shared_memory(workers * (_PREFETCH + 1) * steps.share * 3 * view.image_size**2)
-        self._loader = DataLoader(
-            _Pixels(split, view),
-            sampler=steps,
-            batch_size=None,  # a step is one item: workers build whole batches
-            num_workers=workers,
-            prefetch_factor=_PREFETCH if workers else None,
-            persistent_workers=workers > 0,
-            worker_init_fn=_leave_signals_to_the_parent if workers else None,
-            pin_memory=delivery.device.type == "cuda",
-            generator=torch.Generator(),  # or it would draw from the stream of dropout
+        step_bytes = steps.share * 3 * view.image_size**2
+        instead = ", or set data.backend=dali, which does without"
+        self._loader = step_loader(
+            _Pixels(split, view), steps, workers, step_bytes, delivery.device, instead
         )
 
     def __len__(self) -> int:
@@ -71,40 +56,8 @@ class TorchvisionLoader:
         self._steps.epoch, self._steps.start = epoch, start
 
     def __iter__(self) -> Iterator[Batch]:
-        try:
-            for pixels, step in self._loader:
-                if isinstance(pixels, str):
-                    raise DataError(pixels)
-                yield self._delivery(pixels, step)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise DataError(
-                f"a loader worker was killed ({str(error).partition('. ')[0]}); if memory ran out, "
-                f"lower data.workers; if {_SHARED_MEMORY} did, enlarge it (docker run --shm-size)"
-            ) from error
-
-
-def _check_shared_memory(needed: int) -> None:
-    try:
-        free = shutil.disk_usage(_SHARED_MEMORY).free
-    except OSError:
-        return  # not Linux
-    if free < needed:
-        raise DataError(
-            f"{_SHARED_MEMORY} has {free / 2**20:.0f} MiB left, the loader's workers need "
-            f"{needed / 2**20:.0f}; enlarge it (docker run --shm-size), lower data.workers, or set "
-            f"data.backend=dali, which does without"
-        )
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    # torchrun and Ctrl-C signal the whole process group; a worker that died first would make an
-    # interrupted run look like a failed one. But SIGTERM is also how Python, on its way out, ends
-    # workers that it then waits for: they obey late.
-    for request in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(request, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_GRACE))
+        for pixels, step in made(self._loader):
+            yield self._delivery(pixels, step)
 
 
 class _Pixels(Dataset):
@@ -113,7 +66,7 @@ class _Pixels(Dataset):
     def __init__(self, split: Split, view: TrainView | EvalView):
         self.split, self.view = split, view
 
-    def __getitem__(self, step: Step) -> tuple[Tensor | str, Step]:
+    def __getitem__(self, step: Step) -> tuple[Tensor, Step] | str:
         samples = step.samples
         views = self.view(step.epoch, samples, self.split.sizes[samples])
         rows = zip(views.windows, views.resized, views.starts, views.mirrored, strict=True)
@@ -123,7 +76,7 @@ class _Pixels(Dataset):
                 for sample, row in zip(samples.tolist(), rows, strict=True)
             ]
         except DataError as error:
-            return str(error), step  # raised in the caller: DataLoader would add a traceback
+            return str(error)
         return torch.stack(pixels), step
 
     def _square(

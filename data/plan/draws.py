@@ -7,7 +7,9 @@ no history: they are the same for any number of processes, in any backend and af
 
 import numpy as np
 
-_ORDER, _CROP, _FLIP = range(3)  # the counter's second word: streams that never overlap
+# The counter's second word: streams that never overlap. The last three are Section 4.2's.
+ORDER, CROP, FLIP, CENTROIDS, WHOLE, SCENE = range(6)
+_CHUNK = 4096  # samples
 _CROP_ATTEMPTS = 10  # torchvision's RandomResizedCrop
 
 
@@ -38,8 +40,8 @@ def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 
 def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:
     """Return a permutation of the samples 0 .. images-1, (images,) int64."""
-    words = _words(seed, epoch, _ORDER, np.arange(images), blocks=1)
-    return np.argsort(words[:, 0] << np.uint64(32) | words[:, 1], kind="stable")
+    random = words(seed, epoch, ORDER, np.arange(images), blocks=1)
+    return np.argsort(random[:, 0] << np.uint64(32) | random[:, 1], kind="stable")
 
 
 def train_share(order: np.ndarray, step: int, batch: int, rank: int, world: int) -> np.ndarray:
@@ -80,7 +82,7 @@ def crop_windows(
     Returns:
         (n, 4) int64: top, left, height, width in pixels.
     """
-    uniform = _words(seed, epoch, _CROP, samples, blocks=_CROP_ATTEMPTS) / 2**32
+    uniform = words(seed, epoch, CROP, samples, blocks=_CROP_ATTEMPTS) / 2**32
     uniform = uniform.reshape(len(samples), _CROP_ATTEMPTS, 4)
     height, width = sizes[:, :1].astype(np.int64), sizes[:, 1:].astype(np.int64)
     pixels = height * width * (area[0] + uniform[..., 0] * (area[1] - area[0]))
@@ -98,7 +100,29 @@ def crop_windows(
 
 def flips(seed: int, epoch: int, samples: np.ndarray, probability: float) -> np.ndarray:
     """Return for each sample whether it is mirrored left to right, (n,) bool."""
-    return _words(seed, epoch, _FLIP, samples, blocks=1)[:, 0] < probability * 2**32
+    return words(seed, epoch, FLIP, samples, blocks=1)[:, 0] < probability * 2**32
+
+
+def keys(seed: int, epoch: int, stream: int, count: int) -> np.ndarray:
+    """Return (count,) random 64-bit numbers: sorted by them, things are shuffled."""
+    pairs = np.arange(-(-count // 2))  # each block of words makes two numbers
+    parts = np.split(pairs, range(_CHUNK, len(pairs), _CHUNK))  # in the processor's cache
+    random = np.concatenate([words(seed, epoch, stream, part, blocks=1) for part in parts])
+    random = random.reshape(-1, 2)
+    return (random[:, 0] << np.uint64(32) | random[:, 1])[:count]
+
+
+def words(seed: int, epoch: int, stream: int, samples: np.ndarray, blocks: int) -> np.ndarray:
+    """Return (n, 4 * blocks) random words below 2**32, uint64.
+
+    The counter is (block, stream, epoch, sample), with `stream` one of those above.
+    """
+    counter = np.empty((len(samples), blocks, 4), dtype=np.uint64)
+    counter[..., 0] = np.arange(blocks)
+    counter[..., 1] = stream
+    counter[..., 2] = epoch
+    counter[..., 3] = np.asarray(samples)[:, None]
+    return philox4x32(counter, (seed % 2**32, seed // 2**32)).reshape(len(samples), 4 * blocks)
 
 
 def _centre_windows(
@@ -108,13 +132,3 @@ def _centre_windows(
     w = np.where(ratio > aspect[1], np.rint(height * aspect[1]), width).astype(np.int64)
     h = np.where(ratio < aspect[0], np.rint(width / aspect[0]), height).astype(np.int64)
     return np.concatenate([(height - h) // 2, (width - w) // 2, h, w], axis=1)
-
-
-def _words(seed: int, epoch: int, stream: int, samples: np.ndarray, blocks: int) -> np.ndarray:
-    """Return (n, 4 * blocks) random words; the counter is (block, stream, epoch, sample)."""
-    counter = np.empty((len(samples), blocks, 4), dtype=np.uint64)
-    counter[..., 0] = np.arange(blocks)
-    counter[..., 1] = stream
-    counter[..., 2] = epoch
-    counter[..., 3] = np.asarray(samples)[:, None]
-    return philox4x32(counter, (seed % 2**32, seed // 2**32)).reshape(len(samples), 4 * blocks)

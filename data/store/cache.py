@@ -1,4 +1,4 @@
-"""The cache file of an index: beside the data, or in the user's cache folder."""
+"""The cache files of a data set: beside the data, or in the user's cache folder."""
 
 import hashlib
 import os
@@ -21,14 +21,15 @@ def cached(
     is_current: Callable[[Arrays], bool],
     make: Callable[[], Arrays],
     again: bool = False,
+    name: str = CACHE_NAME,
 ) -> Arrays:
-    """Return what `make` returned for `root` last time, or call it again.
+    """Return what `make` returned for `root` and `name` last time, or call it again.
 
     It is called again unless the cache is whole and `is_current`, or if `again`. Processes that
     ask at the same time wait for the one that calls it.
     """
     arrays = None
-    for file in _cache_files(root):
+    for file in _cache_files(root, name):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             held = lock(file.with_name(f"{file.name}.lock"))
@@ -44,14 +45,14 @@ def cached(
     return arrays or make()
 
 
-def _cache_files(root: Path) -> list[Path]:
-    beside = [root / CACHE_NAME] if os.access(root, os.W_OK) else []
+def _cache_files(root: Path, name: str) -> list[Path]:
+    beside = [root / name] if os.access(root, os.W_OK) else []
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # no HOME, and a user whom the machine does not know
         return beside
-    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    return [*beside, home / "partial-convolution-padding" / f"{name}{CACHE_NAME}"]
+    place = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return [*beside, home / "partial-convolution-padding" / f"{place}{name}"]
 
 
 def _read(file: Path) -> Arrays | None:
