@@ -7,15 +7,20 @@ import numpy as np
 import torch
 
 from configs.classification_keys import Data
-from data.backends.delivery import Delivery
+from configs.segmentation_keys import Scenes
+from data.backends.delivery import Delivery, Normalized
+from data.backends.scenes_loader import ScenesLoader
 from data.backends.synthetic import SyntheticLoader
 from data.backends.torchvision_loader import TorchvisionLoader
 from data.index import load_index
 from data.interface import Loader
+from data.plan.scenes import SceneSteps, SceneView, class_share
 from data.plan.steps import EvalSteps, TrainSteps
 from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
 from data.store.headers import MAX_PIXELS, resized_pixels
+from data.store.labels import NAMES
+from data.store.scene_index import load_scene_index
 from data.store.split import Split
 
 
@@ -53,11 +58,7 @@ def build_loaders(
     """
     rank, world = place
     batch = data.global_batch_size
-    if batch % world:
-        raise DataError(
-            f"data.global_batch_size {batch} cannot be divided by {world} processes; choose a "
-            f"multiple of {world}"
-        )
+    _check_divisible(batch, world)
     if data.backend == "synthetic":
         train_images, val_images = data.synthetic_size
         train = TrainSteps(train_images, batch, rank, world, seed)
@@ -89,6 +90,57 @@ def build_loaders(
         Delivery(index.val, device, channels_last),
     )
     return Loaders(train, val, index.fingerprint, index.classes)
+
+
+def build_scene_loaders(
+    data: Scenes,
+    seed: int,
+    place: tuple[int, int],
+    device: torch.device,
+    channels_last: bool,
+) -> Loaders:
+    """Return the loaders of one process for Cityscapes.
+
+    Args:
+        data: the configuration's section.
+        seed: of the epochs' lists and crops.
+        place: this process's rank and the number of processes.
+        device: where the batches go.
+        channels_last: memory layout of the images.
+
+    Raises:
+        DataError: the data set is missing or unusable, a class has no centroid, the batch is larger
+            than an epoch, or the processes do not divide it.
+    """
+    batch = data.global_batch_size
+    _check_divisible(batch, place[1])
+    index = load_scene_index(data.root, data.split, data.uniform_tile, data.coarse_classes)
+    if index.fine < batch:
+        raise DataError(
+            f"data.global_batch_size {batch} is more than the {index.fine} training images of "
+            f"{data.split}, which leaves no step in an epoch; lower it"
+        )
+    if class_share(index.fine, data.uniform_share, len(NAMES)):
+        index.check_centroids(data.uniform_tile)
+    view = SceneView(seed, data.crop_size, data.scale, data.flip, data.jitter, data.blur)
+    scenes = index.fine, data.uniform_share, index.centroids
+    train = SceneSteps(view, index.train.sizes, scenes, batch, place)
+    val = EvalSteps(len(index.val), 1, *place)
+    normalized = Normalized(device, channels_last)
+    return Loaders(
+        ScenesLoader(index.train, train, data.workers, normalized),
+        ScenesLoader(index.val, val, data.workers, normalized),
+        index.fingerprint,
+        NAMES,
+    )
+
+
+def _check_divisible(batch: int, world: int) -> None:
+    if batch % world:
+        raise DataError(
+            f"data.global_batch_size {batch} cannot be divided by {world} processes; choose a "
+            f"multiple of {world}"
+        )
 
 
 def _check_resized(split: Split, shorter: int) -> None:

@@ -2,13 +2,13 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from data.plan.steps import EvalSteps, TrainSteps
+from data.plan.steps import Step
 from data.store.dataset import DataError
 from data.store.machine import demand_open_files
 
@@ -20,7 +20,7 @@ _FILES = 10  # open in this process for each worker: pipes, and the batches on t
 
 def step_loader(
     dataset: Dataset,
-    steps: TrainSteps | EvalSteps,
+    steps: Iterable[Step],
     workers: int,
     step_bytes: int,
     device: torch.device,

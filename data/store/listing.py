@@ -64,9 +64,7 @@ def list_pairs(root: Path, kind: Kind) -> tuple[Pairs, list[str]]:
             wrong += wrong_cities(part, {city for city, files in images.items() if files})
         for city in sorted(images.keys() | labels.keys()):
             places = [f"{folder}/{city}" for folder in folders]
-            more, lacking = _matched(
-                places, endings, images.get(city, {}), labels.get(city, {})
-            )
+            more, lacking = _matched(places, endings, images.get(city, {}), labels.get(city, {}))
             found += more
             wrong += lacking
     images, labels, *facts = zip(*found, strict=True) if found else ((), (), (), ())

@@ -143,7 +143,7 @@ def open_labels(file: Path) -> np.ndarray:
     image = _decoded(file)
     if reason := why_no_label_ids(image):
         raise _complaint(file, reason)
-    return TO_TRAIN_IDS[np.asarray(image)]
+    return np.array(image.point(TO_TRAIN_IDS.tolist()))
 
 
 def _decoded(file: Path) -> Image.Image:

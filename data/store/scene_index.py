@@ -39,6 +39,24 @@ class SceneIndex:
         """Tells data sets and splits apart (data/store/fingerprint.py)."""
         return f"{self.split}-{fingerprint(NAMES, [self.train.columns, self.val.columns])}"
 
+    def check_centroids(self, tile: int) -> None:
+        """Refuse to leave a class out of the class-uniform part of an epoch.
+
+        Raises:
+            DataError: a class has no centroid.
+        """
+        missing = [
+            f"{name} (train id {label})"
+            for label, name in enumerate(NAMES)
+            if not len(self.centroids[label])
+        ]
+        if missing:
+            raise DataError(
+                f"{self.train.root}: no tile of {tile} x {tile} px of {self.split}'s training "
+                f"labels holds the class {', '.join(missing)}; lower data.uniform_tile, or set "
+                f"data.uniform_share=0"
+            )
+
 
 def load_scene_index(
     root: str | Path, split: SceneSplit, tile: int, coarse_classes: tuple[int, ...] = ()
