@@ -2,8 +2,9 @@
 
 import numpy as np
 import torchvision.transforms.v2.functional as T
-from PIL import Image, ImageFilter
+from PIL import Image
 
+from data.backends.blur import gaussian_blur
 from data.plan.scenes import SceneViews
 from data.store.labels import IGNORED
 
@@ -32,8 +33,7 @@ def scene_crop(
         labels = labels[:, ::-1]
     for change in views.order[row].tolist():
         image = _CHANGES[change](image, float(views.jitter[row, change]))
-    # Pillow's: three box filters of the same variance, exact to a grey level for small sigmas.
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(float(views.blur[row])))), labels
+    return gaussian_blur(np.asarray(image), float(views.blur[row])), labels
 
 
 def cut_image(
