@@ -54,13 +54,17 @@ def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) ->
             raise DataError(f"{name} {count}: give {least} or more")
     digits = _digits()
     counts = {"train": train, "val": val, "train_extra": max(3, train // FINE_PER_COARSE)}
-    told = f"{train:,} training, {val:,} validation and {counts['train_extra']:,} coarse scenes"
+    told = (
+        f"{out}: painted scenes, not Cityscapes: {train:,} for training, {val:,} for validation, "
+        f"{counts['train_extra']:,} with coarse labels"
+    )
     if out.exists():
         if not _holds(out, counts, seed, digits):
             raise DataError(
-                f"{out}: exists and holds something else, or other scenes; choose another folder"
+                f"{out}: exists and holds something else, or other scenes; choose another folder, "
+                f"or remove it first"
             )
-        return f"{out}: {told}, already there"
+        return f"{told}; already there"
 
     with writing(out), replacing(out) as temporary:
         for split, count in counts.items():
@@ -70,7 +74,7 @@ def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) ->
                     path = temporary / file
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(array).save(path)
-    return f"{out}: {told} written; painted, not Cityscapes"
+    return f"{told}; written"
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +107,7 @@ def _scene(
 
 
 def digits_of(split: str, images: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the digits that a split's scenes are made with: validation shares none."""
+    """Return the digits that a split is painted with; validation shares none with the others."""
     chosen = (np.arange(len(images)) % VAL_EVERY == 0) == (split == "val")
     return images[chosen], classes[chosen]
 
@@ -123,7 +127,7 @@ def _holds(
                 with Image.open(out / file) as there:
                     if not np.array_equal(there, pixels):
                         return False
-            except OSError:
+            except (OSError, SyntaxError, ValueError):  # what Pillow says of a broken file
                 return False
     return True
 
