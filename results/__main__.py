@@ -14,11 +14,10 @@ from pathlib import Path
 from foundation.errors import UserError, run_command
 from results.collect import collect, has_runs
 from results.render import SUFFIXES, Table, render
-from results.tables.accuracy import accuracy_tables
 from results.tables.claims import claims_table
-from results.tables.cross import cross_table, matrix_table
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
+from results.tables.make_tables import make_tables
 from results.tables.measured import measured_tables
 
 
@@ -43,7 +42,7 @@ def main() -> None:
 
 
 def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _tables, "Tables 1 to 4 beside the paper's")
+    one = _command(commands, name, _tables, "Tables 1 to 7 beside the paper's")
     _add_runs(one, default=Path("runs"))
     one.add_argument(
         "--benchmarks",
@@ -61,21 +60,20 @@ def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
         "--stdev",
         choices=("sample", "paper"),
         default="sample",
-        help="formula of the stdev column: the sample stdev, or the two that the paper mixes",
+        help="formula of Tables 2 and 3's stdev: the sample's, or the two that the paper mixes",
     )
     one.add_argument(
-        "--seeds", type=_seeds, default=5, help="runs of a complete row (default: the paper's 5)"
+        "--seeds",
+        type=_seeds,
+        help="runs of a complete row (default: the paper's, 5 in Tables 2 to 4, 3 in 5 to 7)",
     )
 
 
 def _tables(arguments: argparse.Namespace) -> None:
     made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks")
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
-        runs, seeds, columns = collect(arguments.runs), arguments.seeds, arguments.columns
-        for measure in ("best", "last5_avg"):
-            made += accuracy_tables(runs, measure, seeds, arguments.stdev, columns)
-        made.append(cross_table(runs, seeds, columns))
-        made += [matrix_table(runs, seeds)] if made[-1].rows and columns == "all" else []
+        runs = collect(arguments.runs)
+        made += make_tables(runs, arguments.seeds, arguments.stdev, arguments.columns)
     _show(made, arguments)
 
 
@@ -131,7 +129,7 @@ def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
     _add_runs(one, default=Path("runs"))
     one.add_argument("--out", type=Path, default=Path("report.html"), help="(default: report.html)")
     one.add_argument("--benchmarks", type=Path, help="as for tables")
-    one.add_argument("--seeds", type=_seeds, default=5, help="as for tables")
+    one.add_argument("--seeds", type=_seeds, help="as for tables")
     _add_figure_sources(one)
 
 

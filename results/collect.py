@@ -18,12 +18,18 @@ from records.sessions import data_fingerprints, weights_digest
 from results import printed
 
 # What may differ between the runs of one network: the variables of the study.
-_STUDIED = {"model.arch", "model.padding", "seed"}
-# What a table needs to know of a run, and of which type.
+STUDIED = frozenset({"model.arch", "model.padding", "data.split", "seed"})
+# What a table needs to know of a run, and of which type; of each task.
 _NEEDED = {
     **{"model.arch": str, "model.padding": str, "model.num_classes": int},
-    **{"seed": int, "train.epochs": int, "train.precision": str},
+    **{"seed": int, "train.precision": str},
 }
+_NEEDED_OF = {
+    "classification": _NEEDED | {"train.epochs": int},
+    "segmentation": _NEEDED | {"train.iterations": int, "data.split": str},
+}
+
+_WEIGHTS = {"classification": "model.weights", "segmentation": "model.backbone_weights"}
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,11 @@ class Run:
         settings: what the run is, `{dotted key: value}`; networks and paddings that this version
             does not train are tabulated all the same.
         finished: whether its numbers count.
-        best, last5_avg: top-1 in percent, None until finished (Tables 2 and 3).
+        best, last5_avg: top-1 or mIoU in percent, None until finished (Tables 2, 3 and 5).
         best_epoch: of `best`, counted from 0.
         val_count: validation images.
         fingerprint: of the data set, None where environment.json is missing.
-        evaluations: {padding: content of eval/<padding>.json} (Table 4).
+        evaluations: {padding: content of eval/<padding>.json} (Tables 4, 6, 7).
         rows: one for each finished epoch, of a run that goes on as well.
         failure: why it failed, None unless it did.
     """
@@ -71,43 +77,68 @@ class Run:
         """What tells the runs of a row apart."""
         return self.settings["seed"]
 
+    @property
+    def task(self) -> str:
+        """What it learns: tables and figures are of one task."""
+        return self.settings["task"]
+
+    @property
+    def split(self) -> str:
+        """Which images it trains and which it validates on; '' where there is but one split."""
+        return self.settings["data.split"] if self.task == "segmentation" else ""
+
+    @property
+    def panel(self) -> str:
+        """What it is compared within: its network and its split."""
+        return f"{self.arch} {self.split}".rstrip()
+
 
 def has_runs(root: Path) -> bool:
     """Return whether `root` holds any run directory."""
     return any(root.glob("*/config.yaml"))
 
 
+def of_task(runs: list[Run], task: str) -> list[Run]:
+    """Return the runs of one task: SCORES names them."""
+    return [run for run in runs if run.task == task]
+
+
 def collect(root: Path) -> list[Run]:
     """Return the runs in `root`, one a subfolder, ordered by seed; of a run directory, itself.
 
     Raises:
-        RunError: there are none; two are the same run; or two of one network differ in more than
-            padding and seed, so that a table would compare recipes.
+        RunError: there are none; two are the same run; or two of one network and split differ in
+            more than padding and seed, so that a table would compare recipes.
     """
     alone = root / "config.yaml"
     files = [alone] if alone.is_file() else sorted(root.glob("*/config.yaml"))
     runs = [_read(RunDir(file.parent)) for file in files]
     if not runs:
         raise RunError(f"{root}: no run directories; give the folder that holds them to --runs")
-    first_of: dict[str, Run] = {}
+    first_of: dict[tuple, Run] = {}
     seen: dict[tuple, Run] = {}
     # The fullest fingerprint first: runs of an older version must not hide that others differ.
     for run in sorted(runs, key=lambda run: -len(run.fingerprint or "")):
-        other = seen.setdefault((run.arch, run.padding, run.seed), run)
+        other = seen.setdefault((run.task, run.panel, run.padding, run.seed), run)
         if other is not run:
             raise RunError(
-                f"{other.path} and {run.path}: the same network, padding and seed twice; "
+                f"{other.path} and {run.path}: the same network, {_split(run)}padding and seed "
+                f"twice; "
                 f"move one of them out of {root}"
             )
-        _refuse_other_recipe(first_of.setdefault(run.arch, run), run)
+        _refuse_other_recipe(first_of.setdefault((run.task, run.panel), run), run)
     return sorted(runs, key=lambda run: run.seed)
+
+
+def _split(run: Run) -> str:
+    return "split, " if run.split else ""
 
 
 def _read(run: RunDir) -> Run:
     settings, finished = _settings(run.config_file), run.is_finished()
     if digest := weights_digest(run):
         # One file at two places is one recipe; two files that had one place are two.
-        settings["model.weights"] = f"sha256 {digest[:16]}"
+        settings[_WEIGHTS[settings["task"]]] = f"sha256 {digest[:16]}"
     # The fullest that a session recorded: older versions wrote its first part alone.
     fingerprint = max(data_fingerprints(run), key=len, default=None)
     evaluations = _evaluations(run.evaluations)
@@ -119,7 +150,7 @@ def _read(run: RunDir) -> Run:
         return Run(*base, rows=tuple(rows), failure=failure)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
     score = SCORES[settings["task"]]
-    rows = finished_rows(run, settings["train.epochs"], score)
+    rows = finished_rows(run, settings[score.length_key], score)
     top = summary.best(rows, score)
     return Run(
         path=run.path,
@@ -137,11 +168,11 @@ def _read(run: RunDir) -> Run:
 
 def _settings(file: Path) -> dict[str, Any]:
     settings = recorded_settings(file)
-    for key, kind in _NEEDED.items():
-        if type(settings.get(key)) is not kind:
-            raise RunError(f"{file}: {key} is missing or damaged; restore the file")
     if settings["task"] not in SCORES:
         raise RunError(f"{file}: task {settings['task']} is unknown to this version; use a newer")
+    for key, kind in _NEEDED_OF[settings["task"]].items():
+        if type(settings.get(key)) is not kind:
+            raise RunError(f"{file}: {key} is missing or damaged; restore the file")
     return settings
 
 
@@ -174,6 +205,6 @@ def _refuse_other_recipe(one: Run, other: Run) -> None:
 
 
 def _recipe(run: Run) -> dict[str, Any]:
-    ignored = OPERATIONAL_KEYS | _STUDIED
+    ignored = OPERATIONAL_KEYS | STUDIED
     recipe = {key: value for key, value in run.settings.items() if key not in ignored}
     return recipe | {"data set": run.fingerprint}

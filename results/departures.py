@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from configs.load import flat, load
-from results.collect import Run
+from results.collect import Run, of_task
 from results.render import Table
 
 _RECIPE = Path(__file__).resolve().parent.parent / "configs" / "imagenet.yaml"
 _IMAGENET_VAL = 50_000
-_CLASSES = 1_000
 
 # What moves a run's numbers; the rest of a configuration says where and how fast.
 _KEYS = (
@@ -31,52 +30,136 @@ _KEYS = (
     "train.precision",
 )
 
+# Section 4.2's; what it does not say stands in configs/cityscapes.yaml, with its source.
+_SCENES = {
+    "model.num_classes": 19,
+    "data.global_batch_size": 16,
+    "optim.power": 1.0,
+    "optim.momentum": 0.9,
+    "optim.weight_decay": 1e-4,
+    "train.iterations": 31_000,
+    "train.sync_bn": True,
+}
+_SCENES_OF = {
+    "deeplabv3plus_resnet50": {"data.crop_size": 896, "optim.lr": 3e-2},
+    "deeplabv3plus_wrn38": {"data.crop_size": 736, "optim.lr": 1e-2},
+}
+_SCENES_VAL = {"cv0": 500, "cv1": 415, "cv2": 655}
+_FRESH = "fresh weights (the paper: ImageNet's)"
+# Of both tasks, the ones that the paper does not give included.
+_SHOWN = {
+    "classification": _KEYS,
+    "segmentation": (
+        *("model.num_classes", "model.backbone_weights", "data.crop_size", "data.scale"),
+        *("data.flip", "data.jitter", "data.blur", "data.uniform_share", "data.coarse_classes"),
+        *("data.global_batch_size", "optim.lr", "optim.power", "optim.momentum"),
+        *("optim.weight_decay", "train.iterations", "train.sync_bn", "train.precision"),
+    ),
+}
+
+
+def departures(runs: list[Run]) -> tuple[str, ...]:
+    """Return the notes of both tasks; () where all finished runs are the paper's."""
+    scenes = of_task(runs, "segmentation")
+    others = [run for run in runs if run not in scenes]
+    return (*not_imagenet(others), *not_cityscapes(scenes))
+
 
 def not_imagenet(runs: list[Run]) -> tuple[str, ...]:
     """Return the note that says in what the finished runs are not the paper's; () if in nothing."""
     finished = [run for run in runs if run.finished]
-    sizes = {run.val_count for run in finished if run.val_count} - {_IMAGENET_VAL}
-    found = [f"evaluated on {', '.join(f'{n:,}' for n in sorted(sizes))} images"] if sizes else []
+    found = _sizes(finished, {"": _IMAGENET_VAL})
     if any(run.settings.get("data.backend") == "synthetic" for run in finished):
         found.append("trained on noise (data.backend synthetic)")
-    other_classes = any(run.settings["model.num_classes"] != _CLASSES for run in finished)
-    what = "NOT ImageNet" if found or other_classes else "NOT ImageNet by the paper's recipe"
-    for key in _KEYS:
-        papers = _recipe()[key]
-        ours = {setting_text(run.settings.get(key)) for run in finished} - {setting_text(papers)}
-        if ours:
-            found.append(f"{key} {', '.join(sorted(ours))} (recipe: {setting_text(papers)})")
+    return _note("ImageNet", found, finished)
+
+
+def not_cityscapes(runs: list[Run]) -> tuple[str, ...]:
+    """Return the same of segmentation runs, whose recipe is Section 4.2's."""
+    finished = [run for run in runs if run.finished]
+    found = _sizes(finished, _SCENES_VAL)
+    fresh = [run for run in finished if run.settings.get("model.backbone_weights") is None]
+    return _note("Cityscapes", found, finished, [_FRESH] if fresh else [])
+
+
+def _sizes(runs: list[Run], papers: dict[str, int]) -> list[str]:
+    sizes = {run.val_count for run in runs if run.val_count not in (None, papers.get(run.split))}
+    return [f"evaluated on {', '.join(f'{n:,}' for n in sorted(sizes))} images"] if sizes else []
+
+
+def _note(data: str, found: list[str], runs: list[Run], more: list[str] = ()) -> tuple[str, ...]:
+    other_classes = any(_differs(run, "model.num_classes") for run in runs)
+    what = f"NOT {data}" if found or other_classes else f"NOT {data} by the paper's recipe"
+    found = [*found, *more]
+    for key in dict.fromkeys(key for run in runs for key in papers_recipe(run)):
+        apart = [run for run in runs if _differs(run, key)]
+        if apart:
+            ours, papers = _texts(apart, key)
+            found.append(f"{key} {', '.join(ours)} (recipe: {', '.join(papers)})")
     return (f"{what}: {'; '.join(found)}; the paper's columns are for their form.",) * bool(found)
 
 
+def _texts(runs: list[Run], key: str) -> tuple[list[str], list[str]]:
+    """Return the values of a setting, ours and the paper's where it gives one."""
+    known = [papers_recipe(run) for run in runs]
+    ours = sorted({setting_text(run.settings.get(key)) for run in runs})
+    return ours, sorted({setting_text(recipe[key]) for recipe in known if key in recipe})
+
+
+def _differs(run: Run, key: str) -> bool:
+    recipe = papers_recipe(run)
+    return key in recipe and setting_text(run.settings.get(key)) != setting_text(recipe[key])
+
+
+def papers_recipe(run: Run) -> dict[str, Any]:
+    """Return what the paper gives of a run's settings, by its task and network."""
+    if run.task == "segmentation":
+        return _SCENES | _SCENES_OF.get(run.arch, {})
+    return {key: _recipe()[key] for key in _KEYS}
+
+
 def differing(runs: list[Run]) -> tuple[str, ...]:
-    """Return the note that says in what the recipes of the networks differ; () if in nothing."""
+    """Return the note that says in what the recipes of the networks differ; () if in nothing.
+
+    Of segmentation networks, what the paper has differ is none.
+    """
     told = []
-    for key in _KEYS:
+    for key in dict.fromkeys(key for run in runs for key in _SHOWN[run.task]):
         values: dict[str, list[str]] = {}
         for run in runs:
-            networks = values.setdefault(setting_text(run.settings.get(key)), [])
-            networks += [] if run.arch in networks else [run.arch]
+            own = run.task == "segmentation" and key in _SCENES_OF.get(run.arch, {})
+            text = "the paper's" if own and not _differs(run, key) else None
+            networks = values.setdefault(text or setting_text(run.settings.get(key)), [])
+            networks += [] if run.panel in networks else [run.panel]
         if len(values) > 1:
-            listed = ", ".join(f"{value} ({', '.join(archs)})" for value, archs in values.items())
+            listed = ", ".join(f"{value} ({', '.join(names)})" for value, names in values.items())
             told.append(f"{key} {listed}")
     return (f"Recipes differ between networks: {'; '.join(told)}.",) if told else ()
 
 
 def recipe_table(runs: list[Run]) -> Table:
-    """Return the settings that move a run's numbers, the paper's and ours; what differs is bold."""
-    rows = []
-    for key in _KEYS:
-        ours = sorted({setting_text(run.settings.get(key)) for run in runs})
-        rows.append((key, setting_text(_recipe()[key]), "; ".join(ours)))
+    """Return the settings that move a run's numbers, the paper's and ours; what differs is bold.
+
+    Args:
+        runs: of one task, one at least.
+    """
+    scenes = runs[0].task == "segmentation"
+    rows, bold = [], set()
+    for i, key in enumerate(_SHOWN[runs[0].task]):
+        ours, papers = _texts(runs, key)
+        rows.append((key, "; ".join(papers), "; ".join(ours)))
+        bold |= {(i, 2)} if any(_differs(run, key) for run in runs) else set()
+    source = "Section 4.2" if scenes else "configs/imagenet.yaml, which is the paper's"
+    silent = ("Where the recipe is empty, the paper does not say: configs/cityscapes.yaml has the "
+              "sources. Two values: of two networks.",)  # fmt: skip
     return Table(
-        name="recipe",
-        title="The recipe: configs/imagenet.yaml, which is the paper's, and these runs",
+        name="recipe_segmentation" if scenes else "recipe",
+        title=f"The recipe: {source}, and these runs",
         names=1,
         columns=("setting", "recipe", "these runs"),
         rows=tuple(rows),
-        notes=("Bold: not the recipe's.",),
-        bold=frozenset((i, 2) for i, row in enumerate(rows) if row[1] != row[2]),
+        notes=("Bold: not the recipe's.", *(silent if scenes else ())),
+        bold=frozenset(bold),
     )
 
 
@@ -87,7 +170,7 @@ def _recipe() -> dict[str, Any]:
 
 def setting_text(value: Any) -> str:
     """Return a setting's value as notes show it."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(setting_text, value))}]"
     if value is None:
         return "null"

@@ -1,10 +1,11 @@
 """Table 4: weights trained with one padding, evaluated with another."""
 
-from configs.same_data import same_data
 from records.errors import RunError
 from results import printed
+from results.checked import again, checked, place
 from results.collect import Run
-from results.departures import not_imagenet
+from results.departures import departures
+from results.mode_scores import alike, mode_scores
 from results.render import Table
 from results.statistics import Values, holm
 from results.tables.accuracy import Columns
@@ -28,7 +29,7 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
     """Return Table 4: weights trained with one padding, evaluated with another.
 
     Args:
-        runs: of `collect`.
+        runs: of one task and split, as `collect` returns them.
         seeds: runs that a complete row has.
         columns: 'paper': the paper's own alone.
 
@@ -62,12 +63,12 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         ours = ("±", "diff interval", "p", "paper average", "paper diff")
         rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
     return Table(
-        name="table_4_cross",
-        title="Table 4: top-1 (%) of the best checkpoints under another padding",
+        name=f"table_4_cross{_suffix(runs)}",
+        title=f"{_title(runs)} of the best checkpoints under another padding",
         names=2,
         columns=tuple(rows[0]) if rows else ("Training", "Inference"),
         rows=tuple(tuple(row.values()) for row in rows),
-        notes=(*not_imagenet(runs), *((METHODS,) if columns == "all" else ()), *unfinished(runs))
+        notes=(*departures(runs), *((METHODS,) if columns == "all" else ()), *unfinished(runs))
         if rows
         else ("No evaluations yet: run evaluate.py on the run directories.",),
     )
@@ -83,8 +84,8 @@ def matrix_table(runs: list[Run], seeds: int) -> Table:
     used = sorted({key[2] for key in cells}, key=lambda name: printed.place("", name))
     rows = dict.fromkeys(key[:2] for key in cells)
     return Table(
-        name="table_4_matrix",
-        title="Table 4, all pairs: average top-1 (%), trained with a row's padding, evaluated "
+        name=f"table_4_matrix{_suffix(runs)}",
+        title=f"{_title(runs, ', all pairs: average')}, trained with a row's padding, evaluated "
         "with a column's",
         names=1,
         columns=("Training", *(printed.network("", name).strip("_") for name in used)),
@@ -98,17 +99,20 @@ def matrix_table(runs: list[Run], seeds: int) -> Table:
             )
             for row in rows
         ),
-        notes=(*not_imagenet(runs), *unfinished(runs)),
+        notes=(*departures(runs), *unfinished(runs)),
     )
 
 
 def evaluated(runs: list[Run]) -> Accuracies:
-    """Return the top-1 of every evaluation, by network, training and inference padding, and seed.
+    """Return every evaluation's top-1 or regular mIoU by network, both paddings, and seed.
+
+    The first padding is the training's, the second the inference's.
 
     Raises:
         RunError: as cross_table.
     """
     finished = [run for run in runs if run.finished and run.evaluations]
+    alike([mode_scores(run, used) for run in finished if run.split for used in run.evaluations])
     return {
         (arch, trained, used): {
             run.seed: _evaluated(run, used) for run in group if used in run.evaluations
@@ -119,30 +123,27 @@ def evaluated(runs: list[Run]) -> Accuracies:
 
 
 def _evaluated(run: Run, padding: str) -> float:
-    result = run.evaluations[padding]
-    expected = {
-        "checkpoint": "best",
-        "epoch": run.best_epoch,
-        "precision": run.settings["train.precision"],
-        "data_fingerprint": run.fingerprint,
-        "count": run.val_count,
-    }
-    for key, value in expected.items():
-        found = result.get(key)
-        same = same_data(found, value) if key == "data_fingerprint" else found == value
-        if not same:
-            raise RunError(
-                f"{run.path}/eval/{padding}.json: {key} is {found}, the run's is {value};"
-                f" run evaluate.py {run.path} --padding {padding}"
-            )
+    if run.split:
+        return mode_scores(run, padding).modes["regular"]
+    result = checked(run, padding)
     correct, said = result.get("correct1"), result.get("top1")
     top1 = 100 * correct / result["count"] if type(correct) is int else None
     if top1 is None or not isinstance(said, int | float) or not abs(said - top1) < 1e-6:
         raise RunError(
-            f"{run.path}/eval/{padding}.json: top1 {said} is not {correct} of {result['count']} "
-            f"images in percent; run evaluate.py {run.path} --padding {padding}"
+            f"{place(run, padding)}: top1 {said} is not {correct} of {result['count']} images in "
+            f"percent; {again(run, padding)}"
         )
     return top1
+
+
+def _suffix(runs: list[Run]) -> str:
+    return f"_{runs[0].split}" if runs and runs[0].split else ""
+
+
+def _title(runs: list[Run], what: str = ":") -> str:
+    if not _suffix(runs):
+        return f"Table 4{what} top-1 (%)"
+    return f"As Table 4, split {printed.split(runs[0].split)}{what} regular mIoU (%)"
 
 
 def _in_order(trained: str, used: set[str]) -> list[str]:

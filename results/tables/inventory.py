@@ -4,9 +4,10 @@ from typing import Any
 
 from foundation.files import FileError, read_json
 from records.run_dir import RunDir
+from records.score import SCORES
 from results.collect import Run
 from results.render import Table
-from results.tables.rows import cell, groups
+from results.tables.rows import by_split, cell, groups
 
 
 def ledger_table(runs: list[Run]) -> Table:
@@ -15,12 +16,12 @@ def ledger_table(runs: list[Run]) -> Table:
         name="runs",
         title="The runs",
         names=1,
-        columns=("run", "state", "epochs", "best", "of epoch", "last5_avg", "hours"),
+        columns=("run", "state", "trained", "best", "of epoch", "last5_avg", "hours"),
         rows=tuple(
             (
                 run.path.name,
                 _state(run),
-                f"{len(run.rows)}/{run.settings['train.epochs']}",
+                _trained(run),
                 cell(run.best),
                 "" if run.best_epoch is None else str(run.best_epoch + 1),
                 cell(run.last5_avg),
@@ -28,7 +29,7 @@ def ledger_table(runs: list[Run]) -> Table:
             )
             for run in _in_order(runs)
         ),
-        notes=("best, last5_avg: top-1 in percent, of finished runs.",),
+        notes=("best, last5_avg: top-1 or mIoU in percent, of finished runs.",),
     )
 
 
@@ -46,7 +47,14 @@ def provenance_table(runs: list[Run]) -> Table:
 
 
 def _in_order(runs: list[Run]) -> list[Run]:
-    return [run for group in groups(runs).values() for run in group]
+    parts = [groups(part) for part in by_split(runs).values()]
+    return [run for part in parts for group in part.values() for run in group]
+
+
+def _trained(run: Run) -> str:
+    score = SCORES[run.task]
+    done = score.done(run.rows[-1]) if run.rows else 0
+    return f"{done}/{run.settings[score.length_key]} {score.unit}"
 
 
 def _state(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""What Tables 2, 3 and 4 share: rows of runs, columns of seeds, cells with three decimals."""
+"""What the tables share: rows of runs, columns of seeds, cells with three decimals."""
 
 from collections.abc import Iterable
 from statistics import fmean
@@ -12,6 +12,18 @@ METHODS = (
     "both rows have; W: Welch, where they share none. p: two-sided, of no difference, Holm's "
     "correction over this table."
 )
+
+
+# Runs of a complete row: the paper's.
+SEEDS = {"classification": 5, "segmentation": 3}
+
+
+def by_split(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs by split, in the paper's order; numbers of two splits are no one row's."""
+    parts: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.split):
+        parts.setdefault(run.split, []).append(run)
+    return parts
 
 
 def groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:

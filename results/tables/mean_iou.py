@@ -1,0 +1,161 @@
+"""Table 5 from runs: the best mIoU of every run, a block a split (Section 4.2)."""
+
+from dataclasses import replace
+from statistics import stdev
+
+from results import printed
+from results.collect import Run
+from results.departures import differing, not_cityscapes
+from results.render import Table
+from results.statistics import Values, holm
+from results.tables.accuracy import Columns, diverged, numbers_of
+from results.tables.cross import cross_table, matrix_table
+from results.tables.rows import (
+    METHODS,
+    average_cells,
+    by_split,
+    cell,
+    diff_cells,
+    incomplete,
+    mean,
+    p_cell,
+    seed_columns,
+    seed_names,
+    unfinished,
+)
+
+Key = tuple[str, str, str]  # split, network, padding
+
+
+def miou_numbers(runs: list[Run]) -> dict[Key, Values]:
+    """Return the finished runs' best mIoU by split, network, padding and seed, in percent."""
+    return {
+        (split, *key): values
+        for split, part in by_split(runs).items()
+        for key, values in numbers_of(part, "best").items()
+    }
+
+
+def printed_miou_numbers() -> dict[Key, Values]:
+    """Return Table 5's own runs; their columns stand for seeds."""
+    return {
+        (split, *key): values
+        for split, rows in printed.miou_runs().items()
+        for key, values in rows.items()
+    }
+
+
+def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
+    """Return Table 5, its second block of rows below the first.
+
+    Args:
+        runs: of segmentation, as `collect` returns them.
+        seeds: runs that a complete row has.
+        columns: 'paper': the paper's own alone.
+    """
+    numbers = miou_numbers(runs)
+    shown = seed_columns(runs, seeds)
+    tested = difference_cells(numbers, seeds)
+    rows = []
+    for key, values in numbers.items():
+        split, arch, padding = key
+        average, half = average_cells(values, incomplete(len(values), seeds))
+        row = {"Network": printed.network(arch, padding), "split": printed.split(split)}
+        row |= zip(seed_names(shown, "_best"), _runs(values, shown), strict=True)
+        row |= {"mean": average, "±": half, "n": str(len(values))} | tested[key]
+        row |= {"stdev": _stdev(values)} | _papers(key, mean(values))
+        rows.append(row)
+    if columns == "paper":
+        ours = {"±", "n", "diff interval", "p", "stdev", "paper mean", "paper diff"}
+        ours |= {"paper stdev", _RANGE}
+        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
+    names = tuple(rows[0]) if rows else ("Network", "split")
+    means = {key: mean(values) for key, values in numbers.items() if values}
+    best = {key[:2]: max(v for k, v in means.items() if k[:2] == key[:2]) for key in means}
+    return Table(
+        name="table_5_miou",
+        title="Table 5: best mIoU (%), of whole images",
+        names=2,
+        columns=names,
+        rows=tuple(tuple(row.values()) for row in rows),
+        notes=_notes(runs, numbers, columns),
+        bold=frozenset(
+            (i, names.index("mean"))
+            for i, key in enumerate(numbers)
+            if key in means and means[key] == best[key[:2]]
+        ),
+    )
+
+
+_RANGE = "in paper's range"
+
+
+def difference_cells(numbers: dict[Key, Values], seeds: int) -> dict[Key, dict[str, str]]:
+    """Return each row's cells of its difference to zero padding, tested over the whole table."""
+    diffs = {
+        key: diff_cells(values, numbers.get((*key[:2], "zero"), {}), seeds)
+        for key, values in numbers.items()
+        if key[2] != "zero"
+    }
+    corrected = holm([known and known.p for *_, known in diffs.values()])
+    none = {"diff": "-", "diff interval": "-", "p": "-"}
+    return dict.fromkeys(numbers, none) | {
+        key: {"diff": diff, "diff interval": interval, "p": p_cell(p)}
+        for (key, (diff, interval, _)), p in zip(diffs.items(), corrected, strict=True)
+    }
+
+
+def _runs(values: Values, seeds: list[int | None]) -> list[str]:
+    wrong = diverged(values)
+    return [cell(values.get(seed), " diverged" * (seed in wrong)) for seed in seeds]
+
+
+def _stdev(values: Values) -> str:
+    return cell(stdev(values.values()) if len(values) > 1 else None)
+
+
+def _papers(key: Key, ours: float | None) -> dict[str, str]:
+    """Return the paper's cells of a row, and whether our mean lies among its runs."""
+    split, arch, padding = key
+    row = printed.miou_row(arch, padding, split)
+    known = printed_miou_numbers().get(key, {})
+    within = ""
+    if known and ours is not None:
+        within = "yes" if min(known.values()) <= ours <= max(known.values()) else "no"
+    cells = {f"paper {column}": row.get(column, "") for column in ("mean", "diff")}
+    return cells | {"paper stdev": _stdev(known), _RANGE: within}
+
+
+def _notes(runs: list[Run], numbers: dict[Key, Values], columns: Columns) -> tuple[str, ...]:
+    missing = len(printed_miou_numbers().keys() - numbers.keys())
+    absent = f"{missing} of the paper's 8 rows have no runs here."
+    wrong = "diverged: less than half of what the row's best run has."
+    return (
+        *not_cityscapes(runs),
+        *differing(runs),
+        *((METHODS, _SOURCES) if columns == "all" else ()),
+        *((wrong,) if any(map(diverged, numbers.values())) else ()),
+        *unfinished(runs),
+        *((absent,) if missing else ()),
+    )
+
+
+_SOURCES = (
+    "stdev: sample formula; the paper prints none, its column is of its printed runs. The paper "
+    "does not name the cities of its additional split: cv2 is taken for it."
+)
+
+
+def cross_tables(runs: list[Run], seeds: int, columns: Columns = "all") -> list[Table]:
+    """Return for each split what Table 4 has for classification; none without such evaluations."""
+    made = []
+    for part in by_split(runs).values():
+        if not any(run.evaluations.keys() - {run.padding} for run in part if run.finished):
+            continue
+        table = cross_table(part, seeds, columns)
+        # The paper has no such table.
+        kept = [i for i, name in enumerate(table.columns) if not name.startswith("paper")]
+        rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+        made.append(replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows))
+        made += [matrix_table(part, seeds)] if columns == "all" else []
+    return made
