@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foundation.errors import UserError, run_command
-from results.collect import collect, has_runs
+from results.collect import collect, has_runs, of_task
 from results.render import SUFFIXES, Table, render
-from results.tables.claims import claims_table
+from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
 from results.tables.make_tables import make_tables
@@ -98,8 +98,10 @@ def _claims(arguments: argparse.Namespace) -> None:
     if not arguments.margin > 0:
         raise UserError(f"--margin {arguments.margin:g}: give a positive number of points")
     runs = collect(arguments.runs) if arguments.runs else []
-    made = [claims_table(runs, arguments.measure, arguments.margin)]
-    _show([*made, *([epochs_table(runs)] if runs else []), errata_table()], arguments)
+    made = claims_tables(runs, arguments.measure, arguments.margin)
+    if images := of_task(runs, "classification"):
+        made.append(epochs_table(images))
+    _show([*made, *([errata_table()] if images or not runs else [])], arguments)
 
 
 def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:

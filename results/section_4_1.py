@@ -1,0 +1,146 @@
+"""The claims of Sections 1 and 4.1, about classification, tested on a set of runs."""
+
+from dataclasses import replace
+from statistics import NormalDist, stdev
+
+from results import printed
+from results.collect import Run
+from results.findings import (
+    ALPHA,
+    POOLED,
+    Finding,
+    Findings,
+    corrected,
+    directed,
+    runs_needed,
+    verdict,
+)
+from results.statistics import Difference, Values, difference, pooled, variance_ratio
+from results.tables.accuracy import Numbers
+from results.tables.cross import Accuracies
+from results.tables.epochs import curves_of, default_accuracy, epochs_to
+
+BEATS = "partial beats zero (Sections 1, 4.1; Tables 2, 3)"
+STEADIER = "partial spreads less than zero (Section 4.1)"
+SIMILAR = "{} is similar to zero or worse (Section 4.1)"
+SOONER = "partial needs fewer epochs than zero (Fig. 3)"
+SUFFERS = "zero's weights lose more under partial than the reverse (Table 4)"
+ONE_RUN = "one run of each shows that partial beats zero"
+ORDER = (BEATS, STEADIER, *(SIMILAR.format(p) for p in ("reflect", "replicate")), SOONER, SUFFERS)
+
+
+def accuracy_findings(numbers: Numbers, cross: Accuracies, margin: float, pair: bool) -> Findings:
+    """Return all that can be said of these numbers."""
+    sides = {
+        (arch, padding): (values, zero)
+        for (arch, padding), values in numbers.items()
+        if padding != "zero" and values and (zero := numbers.get((arch, "zero"), {}))
+    }
+    to_zero = {key: difference(*both, pair) for key, both in sides.items()}
+    tested = corrected({key: known.p for key, known in to_zero.items()})
+    others = {key: known for key, known in to_zero.items() if key[1] != "partial"}
+    similar = corrected({key: known.equivalence(margin) for key, known in others.items()})
+    partial = {arch: both for (arch, padding), both in sides.items() if padding == "partial"}
+    found: dict[tuple[str, str], Finding | None] = {}
+    for (arch, padding), known in to_zero.items():
+        key = arch, padding
+        if padding == "partial":
+            found[BEATS, arch] = directed(known, tested[key], runs_needed(known, sides[key]))
+            found[ONE_RUN, arch] = _one_run(*sides[key])
+        else:
+            found[SIMILAR.format(padding), arch] = _similar(known, tested[key], similar[key])
+    if len(partial) > 1:
+        known = pooled(partial.values(), pair)
+        found[BEATS, POOLED] = directed(known, known.p)
+    found |= _steadier(partial) | _suffers(cross, pair)
+    return {key: one for key, one in found.items() if one}
+
+
+def _similar(known: Difference, p: float | None, similar: float | None) -> Finding:
+    """Return what a difference says to 'similar to zero or worse'.
+
+    Args:
+        known: the difference.
+        p: of no difference, corrected.
+        similar: of a difference of the margin or more (TOST), corrected.
+    """
+    finding = directed(known, p)
+    differs = finding.verdict != "not decided"
+    if differs and (similar is None or similar >= ALPHA):
+        return replace(finding, verdict="supported" if known.mean < 0 else "contradicted")
+    test = finding.test.replace(" t,", " TOST,")
+    return replace(finding, test=test, p=similar, verdict=verdict(True, similar))
+
+
+def _one_run(values: Values, base: Values) -> Finding | None:
+    """Return how often a single run a side gives the right sign, by the two spreads (normal)."""
+    if len(values) < 2 or len(base) < 2:
+        return None
+    each, other = list(values.values()), list(base.values())
+    spread = (stdev(each) ** 2 + stdev(other) ** 2) ** 0.5
+    if not spread:
+        return None
+    mean = sum(each) / len(each) - sum(other) / len(other)
+    chance = NormalDist().cdf(mean / spread)
+    effect = f"{100 * chance:.1f} % of pairs; effect / noise of a pair {mean / spread:.2f}"
+    return Finding("normal, two spreads", effect, None, "")
+
+
+def _steadier(partial: dict[str, tuple[Values, Values]]) -> Findings:
+    ratios = {arch: variance_ratio([both]) for arch, both in partial.items()}
+    p_of = corrected({arch: ratio and ratio.p for arch, ratio in ratios.items()})
+    tests = {arch: (ratio, p_of[arch]) for arch, ratio in ratios.items() if ratio}
+    if len(tests) > 1 and (all_ := variance_ratio(partial.values())):
+        tests[POOLED] = (all_, all_.p)
+    return {
+        (STEADIER, arch): Finding(
+            "F",
+            f"variance ratio {ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            p,
+            verdict(ratio.ratio > 1, p),
+        )
+        for arch, (ratio, p) in tests.items()
+    }
+
+
+def _suffers(cross: Accuracies, pair: bool) -> Findings:
+    """Compare what zero's weights lose under partial with what partial's lose under zero."""
+    losses: dict[str, list[Values]] = {}
+    for arch in dict.fromkeys(key[0] for key in cross):
+        for trained, used in (("zero", "partial"), ("partial", "zero")):
+            own, other = (cross.get((arch, trained, under), {}) for under in (trained, used))
+            lost = {seed: own[seed] - other[seed] for seed in own.keys() & other.keys()}
+            losses.setdefault(arch, []).append(lost)
+    known = {
+        arch: one for arch, sides in losses.items() if (one := difference(*sides, pair)) is not None
+    }
+    p_of = corrected({arch: one.p for arch, one in known.items()})
+    return {(SUFFERS, arch): directed(one, p_of[arch]) for arch, one in known.items()}
+
+
+def sooner(runs: list[Run]) -> Findings:
+    """Compare the epochs to an accuracy that every zero and partial run of a network reaches."""
+    known, levels = {}, {}
+    for arch in dict.fromkeys(run.arch for run in runs):
+        shown = [run for run in runs if run.arch == arch and run.padding in ("zero", "partial")]
+        curves = curves_of(shown)
+        if len(curves) == 2:
+            levels[arch] = default_accuracy(curves)
+            taken = epochs_to(curves, levels[arch])
+            known[arch] = difference(taken["zero"], taken["partial"])
+    p_of = corrected({arch: one.p for arch, one in known.items()})
+    return {
+        (SOONER, arch): directed(one, p_of[arch], unit=f"epochs sooner at {levels[arch]:g} %")
+        for arch, one in known.items()
+    }
+
+
+def printed_cross() -> Accuracies:
+    """Return Table 4's runs; both are ResNet-50's."""
+    names = {printed.network("resnet50", padding): padding for padding in printed.PADDINGS}
+    return {
+        ("resnet50", names[row["Training"]], names[row["Inference"]]): {
+            seed: float(row[str(seed)]) for seed in range(1, 6)
+        }
+        for row in printed.table(4)
+    }
