@@ -88,10 +88,8 @@ def printed_gains() -> Gains:
         TILES_0: {padding: {0: row[1] - row[0]} for padding, row in tiles.items()},
         TILES_THIRD: {padding: {0: row[2] - row[0]} for padding, row in tiles.items()},
     }
-    points |= dict.fromkeys(
-        (CENTRE_IMAGE, CENTRE_TILE),
-        {padding: {0: row[-1] - row[1]} for padding, row in centre.items()},
-    )
+    left = {padding: {0: row[-1] - row[1]} for padding, row in centre.items()}
+    points |= {CENTRE_IMAGE: left, CENTRE_TILE: left}
     return {claim: {("cv2", "deeplabv3plus_wrn38"): sides} for claim, sides in points.items()}
 
 

@@ -1,4 +1,4 @@
-"""Fig. 1: the accuracy of every run, a panel a network."""
+"""Fig. 1: the accuracy of every run, a panel a network (and split)."""
 
 from statistics import fmean
 from typing import Literal
@@ -31,8 +31,8 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     padding with one seed has its dot alone. Each panel has an axis of its own.
 
     Args:
-        runs: of one study, as `collect` returns them; unfinished ones do not count.
-        measure: 'best' (Table 2) or 'last5_avg' (Table 3), in percent.
+        runs: of one task, as `collect` returns them; unfinished ones do not count.
+        measure: 'best' (Tables 2, 5) or 'last5_avg' (Table 3), in percent.
         paper: the runs can be compared with the paper's: its printed means are drawn hollow.
 
     Raises:
@@ -41,7 +41,7 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     values = _values(runs, measure)
     if not values:
         raise RunError("no run is finished")
-    means = _printed(measure) if paper else {}
+    means = _printed(measure, runs[0].task) if paper else {}
     rows = -(-len(values) // _COLUMNS)
     columns = min(len(values), _COLUMNS)
     widest = max(map(len, values.values()))
@@ -49,9 +49,9 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     figure = Figure(figsize=(max(4.5, columns * (1.2 + 0.6 * widest)), 0.8 + 2.9 * rows))
     figure.get_layout_engine().set(hspace=0.06)
     panels = [*figure.subplots(rows, columns, squeeze=False).flat]
-    for panel, (arch, groups) in zip(panels, values.items(), strict=False):
-        _panel(panel, groups, {padding: means.get((arch, padding)) for padding in groups})
-        panel.set_title(arch)
+    for panel, (name, groups) in zip(panels, values.items(), strict=False):
+        _panel(panel, groups, {padding: means.get((name, padding)) for padding in groups})
+        panel.set_title(name)
     for unused in panels[len(values) :]:
         unused.remove()
     score = SCORES[runs[0].settings["task"]].title
@@ -66,16 +66,23 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
 
 
 def _values(runs: list[Run], measure: Measure) -> dict[str, dict[str, list[float]]]:
-    """Return {network: {padding: percents}}, in the paper's order, of finished runs."""
+    """Return {network, with its split: {padding: percents}}, in the paper's order, of finished runs."""
     values: dict[str, dict[str, list[float]]] = {}
     for run in sorted(runs, key=lambda run: (printed.place(run.arch, run.padding), run.seed)):
         if run.finished:
-            groups = values.setdefault(run.arch, {})
+            groups = values.setdefault(run.panel, {})
             groups.setdefault(run.padding, []).append(getattr(run, measure))
     return values
 
 
-def _printed(measure: Measure) -> dict[tuple[str, str], float]:
+def _printed(measure: Measure, task: str) -> dict[tuple[str, str], float]:
+    if task == "segmentation":
+        cells = [
+            (split, *key, printed.miou_row(*key, split)["mean"])
+            for split, rows in printed.miou_runs().items()
+            for key in rows
+        ]
+        return {(f"{arch} {split}", padding): float(mean) for split, arch, padding, mean in cells}
     rows = {row["Network"]: float(row["average"]) for row in printed.table(_TABLE[measure])}
     return {
         (arch, padding): rows[printed.network(arch, padding)]

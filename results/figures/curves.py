@@ -21,7 +21,7 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
     A dot marks the first epoch after which the mean curve is at `accuracy` or above.
 
     Args:
-        runs: of one network; unfinished ones do not count.
+        runs: of one network and split; unfinished ones do not count.
         accuracy: to mark, in percent; None: `default_accuracy`.
 
     Raises:
@@ -31,20 +31,22 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
     if not measured:
         raise RunError("no run is finished")
     level = default_accuracy(measured) if accuracy is None else accuracy
-    epochs = max(len(curve) for seeds in measured.values() for curve in seeds.values())
-    panels = 2 if epochs >= _ENOUGH else 1
+    longest, score = max((run.rows for run in runs if run.finished), key=len), SCORES[runs[0].task]
+    trained = [score.done(row) for row in longest]
+    panels = 2 if len(trained) >= _ENOUGH else 1
     figure = Figure(figsize=(8.4 if panels == 2 else 5.6, 3.8))
     panel, *close = figure.subplots(1, panels, squeeze=False).flat
     for axes in (panel, *close):
-        _lines(axes, measured, level)
+        _lines(axes, measured, trained, level)
         axes.grid(True, axis="y")
-        axes.set_xlabel("epochs trained")
+        axes.set_xlabel(f"{score.unit} trained")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    panel.set_xlim(0, epochs * 1.02)
+    panel.set_xlim(0, trained[-1] * 1.02)
     for axes in close:
-        _zoom(axes, measured, epochs)
-    panel.set_title(runs[0].arch)
-    panel.set_ylabel(f"{SCORES[runs[0].settings['task']].title}, validation (%)")
+        _zoom(axes, measured, trained)
+        axes.set_title(f"the last 40 % of the {score.unit}")
+    panel.set_title(runs[0].panel)
+    panel.set_ylabel(f"{score.title}, validation (%)")
     handles, labels = panel.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, handlelength=4)
     style.caption(
@@ -56,21 +58,21 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
     return figure
 
 
-def _lines(axes: Axes, measured: Curves, level: float) -> None:
+def _lines(axes: Axes, measured: Curves, trained: list[int], level: float) -> None:
     axes.axhline(level, color=style.PALE, lw=0.8)
     for padding, seeds in measured.items():
         look, curve = style.look(padding), mean_curve(seeds)
         low, high = zip(*((min(v), max(v)) for v in zip(*seeds.values(), strict=True)), strict=True)
-        epochs = range(1, len(curve) + 1)
+        places = trained[: len(curve)]
         if len(seeds) > 1:
             axes.fill_between(
-                epochs, [*map(float, low)], [*map(float, high)], color=look.colour, alpha=0.15, lw=0
+                places, [*map(float, low)], [*map(float, high)], color=look.colour, alpha=0.15, lw=0
             )
         first = first_epoch(curve, level)
-        told = "not reached" if first is None else f"after {first + 1}"
+        told = "not reached" if first is None else f"after {trained[first]:,}"
         count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
         axes.plot(
-            epochs,
+            places,
             [*map(float, curve)],
             color=look.colour,
             ls=look.line,
@@ -80,11 +82,11 @@ def _lines(axes: Axes, measured: Curves, level: float) -> None:
         )
 
 
-def _zoom(axes: Axes, measured: Curves, epochs: int) -> None:
+def _zoom(axes: Axes, measured: Curves, trained: list[int]) -> None:
     """Show the last part of training, where the curves lie within a few points."""
-    start = epochs * 6 // 10
+    start = len(trained) * 6 // 10
     shown = [float(value) for seeds in measured.values() for value in mean_curve(seeds)[start:]]
     margin = 0.08 * (max(shown) - min(shown)) or 1.0
-    axes.set_xlim(start + 1, epochs + 0.02 * (epochs - start))
+    first, last = trained[start], trained[-1]
+    axes.set_xlim(first, last + 0.02 * (last - first))
     axes.set_ylim(min(shown) - margin, max(shown) + margin)
-    axes.set_title("the last 40 % of the epochs")

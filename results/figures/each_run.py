@@ -13,7 +13,7 @@ def each_run(runs: list[Run]) -> Figure:
     """Return validation score and training loss of each run after every epoch.
 
     Args:
-        runs: of one network; unfinished ones too, as far as they are.
+        runs: of one network and split; unfinished ones too, as far as they are.
 
     Raises:
         RunError: none has finished an epoch.
@@ -27,22 +27,22 @@ def each_run(runs: list[Run]) -> Figure:
     seen: set[str] = set()
     for run in shown:
         look = style.look(run.padding)
-        epochs = [row["epoch"] + 1 for row in run.rows]
+        trained = [score.done(row) for row in run.rows]
         for axes, key in ((left, score.key), (right, "train_loss")):
             values = [row.get(key) for row in run.rows]
             if any(value is None for value in values):
                 continue
             label = run.padding if axes is left and run.padding not in seen else None
-            axes.plot(epochs, values, color=look.colour, ls=look.line, lw=0.8, label=label)
+            axes.plot(trained, values, color=look.colour, ls=look.line, lw=0.8, label=label)
             if not run.finished:  # where it stands
-                axes.plot(epochs[-1:], values[-1:], color=look.colour, marker="x")
+                axes.plot(trained[-1:], values[-1:], color=look.colour, marker="x")
         seen.add(run.padding)
     left.set_ylabel(f"{score.title}, validation (%)")
     right.set_ylabel("training loss")
-    left.set_title(shown[0].arch)
+    left.set_title(shown[0].panel)
     for axes in (left, right):
         axes.grid(True, axis="y")
-        axes.set_xlabel("epochs trained")
+        axes.set_xlabel(f"{score.unit} trained")
     figure.legend(loc="outside upper center", ncols=4, handlelength=4)
     style.caption(figure, "A line a run; a cross where an unfinished one stands.")
     return figure

@@ -143,10 +143,10 @@ def _notes(margin: float) -> tuple[str, ...]:
 _SCENE_NOTES = (
     _SIDES,
     "p: two-sided. Holm: a family each claim, over networks and splits; the pooled test stands "
-    "alone. Whether the paper leaves out the centre of each image or of each tile is not known: its "
-    "numbers stand in both rows.",
-    "Tables 6 and 7: by how much more partial gains than zero, from whole images to tiles, and from "
-    "all of the tiles to what is left of them. The paper's are of one run each.",
+    "alone.",
+    "Tables 6 and 7: by how much more partial gains than zero, from whole images to tiles, and "
+    "from all of the tiles to what is left of them. The paper's are of one run each; whether it "
+    "leaves out the centre of each image or of each tile is not known, so it stands in both rows.",
     _VERDICTS,
     _RUNS,
 )
