@@ -105,7 +105,7 @@ def _claims(arguments: argparse.Namespace) -> None:
 
 
 def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _figures, "Figures 1 to 5, as SVG and PNG")
+    one = _command(commands, name, _figures, "Figures 1 to 8, as SVG and PNG")
     _add_runs(one, default=Path("runs"))
     one.add_argument("--out", type=Path, required=True, help="folder for the figures")
     _add_figure_sources(one)
@@ -113,7 +113,9 @@ def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
 
 def _add_figure_sources(one: argparse.ArgumentParser) -> None:
     one.add_argument(
-        "--data", type=Path, help="the images' folder, for Fig. 4 (default: the runs' data.root)"
+        "--data",
+        type=Path,
+        help="the images' folder, for Figs. 4 and 6 to 8 (default: the runs' data.root)",
     )
     one.add_argument("--activations", type=Path, help="what commands.activations wrote, for Fig. 5")
 

@@ -10,30 +10,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from foundation.files import write_atomically, writing
-from results.collect import Run, collect
-from results.departures import not_imagenet, recipe_table
+from results.collect import Run, collect, of_task
+from results.departures import departures, recipe_table
 from results.figures.make import make_figures
+from results.figures.side_by_side import RULE
 from results.render import Table, html_table
-from results.tables.accuracy import accuracy_tables
-from results.tables.claims import claims_table
-from results.tables.cross import cross_table, matrix_table
+from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
 from results.tables.inventory import ledger_table, provenance_table
+from results.tables.make_tables import make_tables
 from results.tables.measured import measured_tables
 
 _MARGIN = 0.25  # as `claims`
 
 
 def write_report(
-    root: Path, out: Path, seeds: int, sources: tuple[Path, Path | None], data: Path | None
+    root: Path, out: Path, seeds: int | None, sources: tuple[Path, Path | None], data: Path | None
 ) -> None:
     """Write the page.
 
     Args:
         root: folder of run directories.
         out: file to write; an older one is replaced.
-        seeds: runs of a complete row.
+        seeds: runs of a complete row; None: the paper's.
         sources: the folder of the benchmarks' files, and that of commands.activations or None.
         data: the images' folder; None: the runs' own data.root.
 
@@ -60,7 +60,7 @@ def write_report(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         finished=sum(run.finished for run in runs),
         total=len(runs),
-        departures=not_imagenet(runs),
+        departures=departures(runs),
         sections=_sections(runs, seeds, benchmarks),
         figures=figures,
         missing=missing,
@@ -70,23 +70,22 @@ def write_report(
         write_atomically(out, page.encode())
 
 
-def _sections(runs: list[Run], seeds: int, benchmarks: Path) -> list[tuple[str, str, list[Markup]]]:
+def _sections(
+    runs: list[Run], seeds: int | None, benchmarks: Path
+) -> list[tuple[str, str, list[Markup]]]:
     """Return the page's parts that are tables: anchor, heading, tables."""
-    cross = cross_table(runs, seeds)
-    accuracy = [
-        table
-        for measure in ("best", "last5_avg")
-        for table in accuracy_tables(runs, measure, seeds, "sample")
-    ]
-    tables = [*accuracy, cross, *([matrix_table(runs, seeds)] if cross.rows else [])]
+    images, scenes = of_task(runs, "classification"), of_task(runs, "segmentation")
+    claims = claims_tables(runs, "best", _MARGIN)
+    tables = [*measured_tables(benchmarks), *make_tables(runs, seeds, "sample")]
     parts: list[tuple[str, str, Iterable[Table]]] = [
-        ("claims", "What the runs show", [claims_table(runs, "best", _MARGIN), epochs_table(runs)]),
-        ("tables", "The paper's tables", [*measured_tables(benchmarks), *tables]),
+        ("claims", "What the runs show", [*claims, *([epochs_table(images)] if images else [])]),
+        ("tables", "The paper's tables", tables),
         ("ledger", "The runs", [ledger_table(runs)]),
-        ("recipe", "The recipe", [recipe_table(runs)]),
+        ("recipe", "The recipe", [recipe_table(part) for part in (images, scenes) if part]),
         ("provenance", "Provenance", [provenance_table(runs)]),
-        ("errata", "Erratum: the paper's stdev column", [errata_table()]),
     ]
+    if images:
+        parts.append(("errata", "Erratum: the paper's stdev column", [errata_table()]))
     return [
         (anchor, heading, [Markup(html_table(table)) for table in made])  # noqa: S704 - escaped
         for anchor, heading, made in parts
@@ -101,6 +100,12 @@ _CAPTIONS = {
     "fig_4": "Fig. 4: images that partial padding gets right and zero padding does not",
     "fig_5": "Fig. 5: activation maps",
     "where": "Where partial padding helps",
+    "miou_best": "The best epoch's mIoU; every run, means and their intervals (Table 5)",
+    "fig_6": f"Fig. 6: image, truth, zero, partial, on tiles with 1/3 overlap: {RULE}",
+    "fig_7_left_out": "Fig. 7: what Table 7's proportions leave out of the centre",
+    "fig_8": f"Fig. 8: image, truth, zero, partial, on tiles without overlap: {RULE}",
+    "border": "mIoU by the distance to the border",
+    "curves": "mIoU over the iterations",
     "runs": "Every run's curves",
 }
 

@@ -66,13 +66,17 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
 
 
 def _values(runs: list[Run], measure: Measure) -> dict[str, dict[str, list[float]]]:
-    """Return {network, with its split: {padding: percents}}, in the paper's order, of finished runs."""
+    """Return {network and split: {padding: percents}}, in the paper's order, of finished runs."""
     values: dict[str, dict[str, list[float]]] = {}
-    for run in sorted(runs, key=lambda run: (printed.place(run.arch, run.padding), run.seed)):
+    for run in sorted(runs, key=_place):
         if run.finished:
             groups = values.setdefault(run.panel, {})
             groups.setdefault(run.padding, []).append(getattr(run, measure))
     return values
+
+
+def _place(run: Run) -> tuple:
+    return printed.place(run.arch, run.padding), run.split, run.seed
 
 
 def _printed(measure: Measure, task: str) -> dict[tuple[str, str], float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from records.errors import RunError
-from results.collect import Run
+from results.collect import Run, of_task
 from results.departures import not_imagenet
 from results.figures import style
 from results.figures.accuracies import accuracies
@@ -16,13 +16,12 @@ from results.figures.contact_sheet import contact_sheet, images
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
 from results.figures.each_run import each_run
+from results.figures.make_scenes import Drawings, scene_drawings
 from results.figures.where import where
 from results.predictions import Predictions, has_predictions, predictions
 from results.tables.rows import groups
 
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
-
-Drawings = list[tuple[str, Callable[[], Figure]]]  # name of the files, and what draws them
 
 
 def make_figures(
@@ -33,10 +32,10 @@ def make_figures(
     The paper's numbers are drawn beside the runs' own where nothing sets those apart from it.
 
     Args:
-        runs: of one study, as `collect` returns them.
+        runs: as `collect` returns them, of one task or both.
         out: folder, made where there is none.
         activations: folder of what commands/activations.py wrote (Fig. 5).
-        data: the images' folder (Fig. 4); None: the runs' own data.root.
+        data: the images' folder (Figs. 4, 6 to 8); None: the runs' own data.root.
 
     Returns:
         The name of each figure that was written, '<name>: <reason>' of each that cannot be made.
@@ -44,17 +43,8 @@ def make_figures(
     Raises:
         FileError: `out` cannot be written.
     """
-    paper = not not_imagenet(runs)
-    drawings: Drawings = [
-        ("fig_1_best", partial(accuracies, runs, "best", paper)),
-        ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
-        ("fig_2_padding", padding_layer),
-        *_by_network(runs, "fig_3", curves),
-        *_by_network(runs, "fig_4", partial(_of_predictions, partial(_sheet, data))),
-        *_activations(activations),
-        *_by_network(runs, "where", partial(_of_predictions, _where)),
-        *_by_network(runs, "runs", each_run),
-    ]
+    drawings = _image_drawings(of_task(runs, "classification"), activations, data)
+    drawings += scene_drawings(of_task(runs, "segmentation"), data)
     told = []
     for name, draw in drawings:
         try:
@@ -65,6 +55,26 @@ def make_figures(
         style.save(figure, out, name)
         told.append(name)
     return told
+
+
+def _image_drawings(runs: list[Run], activations: Path | None, data: Path | None) -> Drawings:
+    """Return what can be drawn of classification runs; without any, of no runs at all."""
+    if not runs:
+        return [
+            ("fig_2_padding", padding_layer),
+            *(_activations(activations) if activations else []),
+        ]
+    paper = not not_imagenet(runs)
+    return [
+        ("fig_1_best", partial(accuracies, runs, "best", paper)),
+        ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
+        ("fig_2_padding", padding_layer),
+        *_by_network(runs, "fig_3", curves),
+        *_by_network(runs, "fig_4", partial(_of_predictions, partial(_sheet, data))),
+        *_activations(activations),
+        *_by_network(runs, "where", partial(_of_predictions, _where)),
+        *_by_network(runs, "runs", each_run),
+    ]
 
 
 def _by_network(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -> Drawings:

@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import yaml
+from PIL import Image
 
+from data.store.labels import IDS, TO_TRAIN_IDS
 from foundation.files import write_json
 from records.iou import CLASSES, miou, percents
 from records.run_dir import RunDir
@@ -130,3 +133,63 @@ def write_scene_evaluation(run, padding, values, left=(), border=(), **changes):
     }
     run.evaluations.mkdir(exist_ok=True)
     write_json(run.evaluations / f"{padding}.json", result | changes)
+
+
+def write_scenes(root, count, seed=0, part="val", city="frankfurt", size=(64, 128)):
+    """Write a small data set; return {name: label ids}, some of them void."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for number in range(count):
+        coarse = random.choice([*IDS, 0], (4, 8))
+        ids = np.kron(coarse, np.ones((size[0] // 4, size[1] // 8))).astype(np.uint8)
+        name = f"{city}_{number:06}_000019"
+        for kind, ending, picture in (
+            ("gtFine", "gtFine_labelIds", ids),
+            ("leftImg8bit", "leftImg8bit", np.stack([ids * 7, 255 - ids * 5, ids], axis=-1)),
+        ):
+            folder = root / kind / part / city
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.astype(np.uint8)).save(folder / f"{name}_{ending}.png")
+        found[name] = ids
+    return found
+
+
+def guesses(scenes, wrong, seed, band=4):
+    """Return predictions that are right but for a share of the pixels in a band at the border.
+
+    `wrong`: the share, or {name: share}.
+    """
+    random = np.random.default_rng(seed)
+    found = {}
+    for name, ids in scenes.items():
+        near = np.ones(ids.shape, bool)
+        near[band:-band, band:-band] = False
+        share = wrong[name] if isinstance(wrong, dict) else wrong
+        hit = near & (random.random(ids.shape) < share)
+        other = random.choice(IDS, ids.shape).astype(np.uint8)
+        found[name] = np.where(hit | (ids == 0), other, ids)
+    return found
+
+
+def save_predictions(run, padding, scenes, found, **changes):
+    """Write an evaluation whose three modes are these predictions, and the predictions."""
+    pairs = [(scenes[name], found[name]) for name in scenes]
+    table = sum(_confusion(truth, predicted) for truth, predicted in pairs).tolist()
+    one = {"miou": miou(table), "iou": percents(table), "confusion": table}
+    modes = dict.fromkeys(("regular", "tile 0", "tile 1/3"), one)
+    values = (round(one["miou"], 3),) * 3
+    changes = {"modes": modes, "count": len(scenes), "tile": 64} | changes
+    write_scene_evaluation(run, padding, values, **changes)
+    for mode in ("regular", "tile_0", "tile_1_3"):
+        folder = run.evaluations / "predictions" / padding / mode
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, ids in found.items():
+            Image.fromarray(ids).save(folder / f"{name}.png")
+
+
+def _confusion(truth, predicted):
+    label, guess = TO_TRAIN_IDS[truth].astype(int), TO_TRAIN_IDS[predicted].astype(int)
+    counted = label < CLASSES
+    table = np.zeros((CLASSES, CLASSES), dtype=int)
+    np.add.at(table, (label[counted], guess[counted]), 1)
+    return table
