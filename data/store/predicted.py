@@ -5,10 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.store.labels import TO_IDS
 from foundation.files import atomic_writer
-
-# TODO-LABELS: the table of data/store/labels.py. Label ids in the order of the train ids.
-_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
 def write_prediction(path: Path, predicted: np.ndarray) -> None:
@@ -23,6 +21,6 @@ def write_prediction(path: Path, predicted: np.ndarray) -> None:
     Raises:
         FileError: it cannot be written.
     """
-    ids = np.array(_IDS, dtype=np.uint8)[predicted]
+    ids = TO_IDS[predicted]
     with atomic_writer(path) as file:
         Image.fromarray(ids, mode="L").save(file, format="PNG")

@@ -71,16 +71,13 @@ def test_layer_equals_bn_of_the_joined_batch(number, together):
     dtype, (_, close) = list(CASES.items())[number]
     expected = through_layer(ALONE, dtype)
     one, two = (found["layers"][number] for found in together)
-    for pair, whole in zip(
-        zip(one["images"], two["images"], strict=True), expected["images"], strict=True
-    ):
-        torch.testing.assert_close(torch.cat(pair), whole, **close)
+    kinds = {kind: zip(one[kind], two[kind], expected[kind], strict=True) for kind in expected}
+    for a, b, whole in kinds["images"]:
+        torch.testing.assert_close(torch.cat([a, b]), whole, **close)
     # Those of parameters are of a process's own images: DDP puts them together.
-    for a, b, whole in zip(
-        one["parameters"], two["parameters"], expected["parameters"], strict=True
-    ):
+    for a, b, whole in kinds["parameters"]:
         torch.testing.assert_close(a + b, whole, **close)
-    for a, b, whole in zip(one["buffers"], two["buffers"], expected["buffers"], strict=True):
+    for a, b, whole in kinds["buffers"]:
         assert torch.equal(a, b)
         torch.testing.assert_close(a, whole, **close)
 
