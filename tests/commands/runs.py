@@ -31,11 +31,11 @@ def launch(root, images, *settings, nproc=2, torchrun=(), **environment):
     return start(*settings, nproc=nproc, torchrun=torchrun, **environment)
 
 
-def start(*settings, nproc, torchrun=(), **environment):
+def start(*settings, nproc, torchrun=(), config=CONFIG, **environment):
     """Start train.py, by torchrun where nproc > 0; return its process, the leader of a group."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={nproc}"]
     return subprocess.Popen(
-        [sys.executable, *([*launcher, *torchrun] if nproc else []), "train.py", CONFIG, *settings],
+        [sys.executable, *([*launcher, *torchrun] if nproc else []), "train.py", config, *settings],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         stdout=subprocess.PIPE,
