@@ -11,7 +11,7 @@ from torch import Tensor
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-# Label and index of an image that fills up a batch without counting; the label is
+# Label and index of an image, or label of a pixel, that is there without counting; the label is
 # torch.nn.functional.cross_entropy's default ignore_index.
 FILLER_LABEL = -100
 FILLER_INDEX = -1
@@ -23,7 +23,8 @@ class Batch:
 
     Attributes:
         images: (n, 3, H, W) float32, normalized.
-        labels: (n,) int64; FILLER_LABEL for fillers.
+        labels: (n,) int64; FILLER_LABEL for fillers. Street scenes: (n, H, W) int64;
+            FILLER_LABEL for pixels that are ignored.
         index: (n,) int64, each image's place in its split; FILLER_INDEX for fillers.
         global_count: training: images of this step over all processes, without fillers;
             validation, where the processes share no step: of this process.

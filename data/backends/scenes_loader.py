@@ -64,10 +64,11 @@ class ScenesLoader:
             labels = labels.to(device, non_blocking=True)
             labels = labels.long().masked_fill_(labels == IGNORED, FILLER_LABEL)
             index = to_device(torch.from_numpy(step.samples.copy()), device)
-            yield Batch(self._normalized(images), labels, index, step.global_count)
+            images = self._normalized(images.permute(0, 3, 1, 2))
+            yield Batch(images, labels, index, step.global_count)
 
 
-Made = tuple[Tensor, Tensor, Step]  # (n, 3, H, W) and (n, H, W), uint8
+Made = tuple[Tensor, Tensor, Step]  # (n, H, W, 3) and (n, H, W), uint8
 
 
 class _Crops(Dataset):
@@ -87,7 +88,7 @@ class _Crops(Dataset):
                 images.numpy()[row], labels.numpy()[row] = crops
         except DataError as error:
             return str(error)
-        return images.permute(0, 3, 1, 2), labels, step
+        return images, labels, step
 
 
 class _Whole(Dataset):
@@ -102,5 +103,4 @@ class _Whole(Dataset):
             image, labels = self.pairs.read_image(sample), self.pairs.read_labels(sample)
         except DataError as error:
             return str(error)
-        image = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        return image[None], torch.from_numpy(labels)[None], step
+        return torch.from_numpy(np.array(image))[None], torch.from_numpy(labels)[None], step

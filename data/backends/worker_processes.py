@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from data.store.machine import demand_open_files
 
 _SHARED_MEMORY = "/dev/shm"
 _GRACE = 10  # s
+_NOTICE = 1  # s until a dead worker is known to be dead
 _PREFETCH = 2  # steps each worker prepares ahead
 _FILES = 10  # open in this process for each worker: pipes, and the batches on their way
 
@@ -67,12 +70,21 @@ def made(loader: DataLoader) -> Iterator[Any]:
             if isinstance(item, str):  # raised here: DataLoader would add a traceback
                 raise DataError(item)
             yield item
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, FileNotFoundError, EOFError) as error:
+        if not loader.num_workers or str(error).startswith("Caught "):  # within a worker
             raise
+        if isinstance(error, RuntimeError):
+            if "DataLoader worker" not in str(error):
+                raise
+            reason = str(error).partition(". ")[0]
+        else:  # a batch that it had ready is gone with it
+            reason = str(error) or type(error).__name__
+            with suppress(RuntimeError):
+                time.sleep(_NOTICE)  # here, and not anywhere later, DataLoader's signal handler
+                # is to raise what it knows
         raise DataError(
-            f"a loader worker was killed ({str(error).partition('. ')[0]}); if memory ran out, "
-            f"lower data.workers; if {_SHARED_MEMORY} did, enlarge it (docker run --shm-size)"
+            f"a loader worker was killed ({reason}); if memory ran out, lower data.workers; if "
+            f"{_SHARED_MEMORY} did, enlarge it (docker run --shm-size)"
         ) from error
 
 

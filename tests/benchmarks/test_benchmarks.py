@@ -128,6 +128,13 @@ def test_a_file_that_no_benchmark_wrote(tmp_path, main_of):
     assert "odd.json: not written by a benchmark" in err
 
 
+def test_scenes_command_line(command):
+    done = command("benchmarks.scenes", "--images", 1, "--rounds", 1, "--crop", 300)
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [row[0].strip() for row in rows[1:]][:2] == ["this loader", "plain"]
+    assert all(float(row[1]) > 0 for row in rows[1:])
+
+
 def test_loader_and_index_command_lines(tmp_path, command):
     write_images(tmp_path / "loose", [(120, 90)] * 24, seed=1)
     arguments = [tmp_path / "loose", "--batch", 8, "--workers", 1, "--rounds", 1]
