@@ -133,7 +133,7 @@ REFUSED = {
         "data.crop_size: 8 x 8 px: layer",
     ),
     "small tile": (("model.padding=reflect", "data.crop_size=48", "eval.tile=8"), "eval.tile: 8"),
-    "no centroid": (("data.uniform_tile=64", "data.uniform_share=0.9"), "lower data.uniform_tile"),
+    "no centroid": (("data.uniform_tile=64", "data.uniform_share=1.0"), "lower data.unif"),
     "colours": (("data.root=colours",), "colours"),
 }
 
