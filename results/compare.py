@@ -7,8 +7,9 @@ import numpy as np
 from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from records.errors import RunError
+from records.score import SCORES
 from results import printed
-from results.collect import Run
+from results.collect import STUDIED, Run
 from results.departures import setting_text
 from results.predictions import (
     Predictions,
@@ -21,6 +22,7 @@ from results.predictions import (
 from results.render import Table
 from results.statistics import Values
 from results.tables.accuracy import numbers_of
+from results.tables.class_iou import class_iou_table
 from results.tables.rows import average_cells, cell, diff_cells
 
 _SHOWN = 20  # classes, and confusions of a side
@@ -31,9 +33,18 @@ def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> li
 
     Args:
         a, b: the two sides, of `collect`.
-        padding: whose evaluations to take; None: each run's own padding.
+        padding: whose evaluations to take; None: each run's own padding; not of segmentation,
+            whose classes are those of the best epochs.
+
+    Raises:
+        RunError: they are of two tasks.
     """
+    tasks = {run.task for run in (*a, *b)}
+    if len(tasks) > 1:
+        raise RunError(f"runs of {' and '.join(sorted(tasks))}: compare two sets of one task")
     made = [_averages(a, b)]
+    if tasks == {"segmentation"}:
+        return [*made, *_scene_classes(a, b)]
     sides = {"A": _found(a, padding), "B": _found(b, padding)}
     known = {side: found for side, found in sides.items() if found}
     notes = [_without(side) for side in sides if side not in known]
@@ -61,16 +72,23 @@ def _without(side: str) -> str:
 
 
 def _averages(a: list[Run], b: list[Run]) -> Table:
-    sides = [{m: numbers_of(runs, m) for m in ("best", "last5_avg")} for runs in (a, b)]
-    keys = sorted({*sides[0]["best"], *sides[1]["best"]}, key=lambda key: printed.place(*key))
-    rows = [
-        (printed.network(*key), measure, *_row(*(side[measure].get(key, {}) for side in sides)))
-        for key in keys
-        for measure in sides[0]
-    ]
+    rows = []
+    for split in sorted({run.split for run in (*a, *b)}):
+        parts = [[run for run in runs if run.split == split] for runs in (a, b)]
+        sides = [{m: numbers_of(runs, m) for m in ("best", "last5_avg")} for runs in parts]
+        keys = sorted({*sides[0]["best"], *sides[1]["best"]}, key=lambda key: printed.place(*key))
+        rows += [
+            (
+                f"{printed.network(*key)} {printed.split(split)}".rstrip(),
+                measure,
+                *_row(*(side[measure].get(key, {}) for side in sides)),
+            )
+            for key in keys
+            for measure in sides[0]
+        ]
     return Table(
         name="compare",
-        title="Two sets of runs, top-1 (%)",
+        title=f"Two sets of runs, {SCORES[a[0].task].title} (%)",
         names=2,
         columns=("Network", "measure", "A", "A ±", "A n", "B", "B ±", "B n", "B - A", "interval"),
         rows=tuple(rows),
@@ -96,7 +114,7 @@ def _places(runs: list[Run]) -> str:
 
 def _recipes(a: list[Run], b: list[Run]) -> tuple[str, ...]:
     """Return the note that says in what the two sides' settings differ."""
-    apart = {"model.arch", "model.padding", "seed"} | OPERATIONAL_KEYS
+    apart = STUDIED | OPERATIONAL_KEYS
     told = []
     for key in sorted({key for run in (*a, *b) for key in run.settings} - apart):
         texts = [sorted({setting_text(run.settings.get(key)) for run in side}) for side in (a, b)]
@@ -117,6 +135,16 @@ def _data(a: list[Run], b: list[Run]) -> tuple[str, ...]:
         f"Data sets differ (evaluated on {evaluated} images): B - A is of the data, too, and no "
         f"images are paired.",
     )
+
+
+def _scene_classes(a: list[Run], b: list[Run]) -> list[Table]:
+    """Return a table of classes for each split that both sides have finished runs of."""
+    finished = [[run for run in runs if run.finished] for runs in (a, b)]
+    splits = sorted({run.split for run in finished[0]} & {run.split for run in finished[1]})
+    return [
+        class_iou_table(*([run for run in runs if run.split == split] for runs in finished))
+        for split in splits
+    ]
 
 
 def per_class_table(a: Sequence[Predictions], b: Sequence[Predictions]) -> Table:

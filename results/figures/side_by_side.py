@@ -76,7 +76,8 @@ def _captions(scenes: list[Scene], gains: int, losses: int, mode: str) -> tuple[
         f"Rule: of all {len(scenes):,} images, by the accuracy of the pixels near the "
         f"{_BORDER[mode]}, closer than 1/{BAND} of the height (left): first the {gains} largest",
         f"gains from zero to partial, then the {losses} largest losses or smallest gains. Picked "
-        f"so, changes look larger than they are: it rises in {better:,} images, falls in {worse:,}.",
+        f"so, changes look larger than they are: it rises in {better:,} images, falls in "
+        f"{worse:,}.",
         "The runs: the pair of the closest regular mIoU, as in Tables 6 and 7. Black: not counted.",
     )
 
