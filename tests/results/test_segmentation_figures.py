@@ -141,10 +141,6 @@ def test_predictions_that_are_not_the_evaluations_are_refused(study, copy):
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    other = ids.copy()
-    other[32, 32] = IDS[0] if ids[32, 32] != IDS[0] else IDS[1]
-    Image.fromarray(other).save(file)
-    # That pixel is counted unless it is void: change them all to be sure.
     Image.fromarray(np.full_like(ids, IDS[0])).save(file)
     assert "not the predictions that eval/zero.json counts" in refused()
     assert again in refused()
@@ -163,11 +159,8 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
     changes = {"data": {"root": str(tmp_path / "nowhere")}}
     for padding in ("zero", "partial"):
         run = write_scene_run(runs, padding, 1, 60, TINY, split="cv0", changes=changes)
-    told = dict(
-        line.split(": ", 1)
-        for line in make_figures(collect(runs), tmp_path / "out")
-        if ": " in line
-    )
+    lines = make_figures(collect(runs), tmp_path / "out")
+    told = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert told[f"border_{TINY}_cv0"] == "no evaluations; run evaluate.py on the run directories"
     assert told[f"fig_6_{TINY}_cv0"].startswith("no predictions of a zero and of a partial run;")
     assert told["fig_7_left_out"].startswith(f"no images in {tmp_path}/nowhere/leftImg8bit/val")
@@ -182,9 +175,6 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
 
 def test_both_tasks_are_drawn(study, copy, tmp_path, main_of):
     write_run(copy, "resnet50", "zero", 1, 76, 75)
-    told = make_figures(collect(copy), tmp_path / "out", data=study / "data")
-    drawn = [name for name in told if ": " not in name]
-    assert {"fig_1_best", "fig_3_resnet50", f"fig_6_{TINY}_cv0", f"curves_{TINY}_cv0"} <= {*drawn}
 
     def call():
         run_command(main)
@@ -193,6 +183,8 @@ def test_both_tasks_are_drawn(study, copy, tmp_path, main_of):
     words = ("report", "--runs", copy, "--out", page, "--data", study / "data")
     assert main_of(call, *words)[0] == 0
     text = page.read_text()
+    for told in ("Fig. 1", "Fig. 3", "Fig. 6", "Fig. 8", "mIoU over the iterations"):
+        assert f"<figcaption>{told}" in text
     for name in ("table_2_best", "table_5_miou", "table_6_tiles", "table_7_image", "table_7_tile"):
         assert f'<table id="{name}">' in text
     for name in ("recipe", "recipe_segmentation", "claims_best", "claims_segmentation", "runs"):
@@ -254,11 +246,6 @@ def test_distances_by_counting(size, tile):
             for length, place in ((height, y), (width, x)):
                 side = min(tile or length, length)
                 starts = {*range(0, length - side + 1, side), length - side}
-                inside.append(
-                    max(
-                        min(place - s, s + side - 1 - place)
-                        for s in starts
-                        if s <= place < s + side
-                    )
-                )
+                near = (min(place - start, start + side - 1 - place) for start in starts)
+                inside.append(max(near))  # below 0 in other tiles
             assert found[y, x] == min(inside)
