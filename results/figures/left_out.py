@@ -4,28 +4,34 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from records.errors import RunError
 from results.figures import style
 from results.mode_scores import SHARES
+from results.saved_predictions import in_tile
 
 _WIDTH = 440  # px that a picture is shown with
 
 
-def left_out(height: int, width: int, share: Fraction) -> np.ndarray:
+def left_out(height: int, width: int, share: Fraction, tile: int | None = None) -> np.ndarray:
     """Return the pixels that are left out, (height, width) bool.
 
     Those with |2 i + 1 - L| < share L in both axes: the middle share of height and of width.
+
+    Args:
+        height, width: of the image, px.
+        share: of height and of width.
+        tile: px, side of the tiles whose middle is meant; None: the image's.
     """
-    rows, columns = (_middle(length, share) for length in (height, width))
+    rows, columns = (_middle(*in_tile(length, tile), share) for length in (height, width))
     return rows[:, None] & columns[None, :]
 
 
-def _middle(length: int, share: Fraction) -> np.ndarray:
-    from_centre = np.abs(2 * np.arange(length) + 1 - length)
-    return from_centre * share.denominator < share.numerator * length
+def _middle(place: np.ndarray, length: int, share: Fraction) -> np.ndarray:
+    return np.abs(2 * place + 1 - length) * share.denominator < share.numerator * length
 
 
 @style.styled
@@ -53,8 +59,8 @@ def left_out_samples(root: Path, tile: int) -> Figure:
     grid = figure.subplots(2, len(SHARES), squeeze=False)
     for panels, reading in zip(grid, ("image", "tile"), strict=True):
         for panel, share in zip(panels, SHARES, strict=True):
-            out = _of_tiles(height, width, tile, Fraction(share))
-            out = out if reading == "tile" else left_out(height, width, Fraction(share))
+            of = tile if reading == "tile" else None
+            out = left_out(height, width, Fraction(share), of)
             _show(panel, photo, out)
             panel.set_title(f"{share} x {share}: {100 * (1 - out.mean()):.1f} % kept")
         panels[0].set_ylabel(f"of the {reading}")
@@ -66,17 +72,7 @@ def left_out_samples(root: Path, tile: int) -> Figure:
     return figure
 
 
-def _of_tiles(height: int, width: int, tile: int, share: Fraction) -> np.ndarray:
-    """Return the same of each tile, the last of a row moved in; of two tiles both leave out."""
-    out = np.zeros((height, width), dtype=bool)
-    sides = min(tile, height), min(tile, width)
-    for top in (*range(0, height - sides[0], tile), height - sides[0]):
-        for left in (*range(0, width - sides[1], tile), width - sides[1]):
-            out[top : top + sides[0], left : left + sides[1]] |= left_out(*sides, share)
-    return out
-
-
-def _show(panel: object, photo: np.ndarray, out: np.ndarray) -> None:
+def _show(panel: Axes, photo: np.ndarray, out: np.ndarray) -> None:
     covered = np.where(out[..., None], np.uint8(128), photo)
     height, width = out.shape
     small = min(width, _WIDTH)

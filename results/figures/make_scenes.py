@@ -17,7 +17,7 @@ from results.figures.each_run import each_run
 from results.figures.left_out import left_out_samples
 from results.figures.side_by_side import side_by_side
 from results.mode_scores import own_scores
-from results.scene_predictions import has_scenes
+from results.saved_predictions import has_scenes
 from results.tables.matched import matched
 
 Drawings = list[tuple[str, Callable[[], Figure]]]  # name of the files, and what draws them

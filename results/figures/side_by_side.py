@@ -12,7 +12,7 @@ from data.store.labels import COLOURS, NAMES, TO_TRAIN_IDS
 from records.errors import RunError
 from results.figures import style
 from results.mode_scores import ModeScores
-from results.scene_predictions import BAND, Scene, changed, extremes, read_ids
+from results.saved_predictions import BAND, Scene, changed, extremes, read_ids
 
 _SHOWN = 3  # rows of gains, and of losses
 _WIDTH = 440  # px that a picture is shown with

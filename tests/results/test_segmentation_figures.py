@@ -18,7 +18,7 @@ from results.figures.left_out import left_out
 from results.figures.make import make_figures
 from results.figures.side_by_side import side_by_side
 from results.mode_scores import own_scores
-from results.scene_predictions import border_distance, changed, extremes
+from results.saved_predictions import border_distance, changed, extremes
 from results.tables.matched import matched
 from tests.results.scene_runs import (
     guesses,
@@ -232,6 +232,9 @@ def test_curves_run_over_iterations(study):
 )
 def test_what_is_left_out_of_cityscapes(share, height, width, kept):
     out = left_out(1024, 2048, Fraction(share))
+    tiles = left_out(1024, 2048, Fraction(share), 1024)
+    assert (tiles[:, :1024] == left_out(1024, 1024, Fraction(share))).all()
+    assert (tiles[:, 1024:] == tiles[:, :1024]).all()
     assert (out.any(axis=1).sum(), out.any(axis=0).sum()) == (height, width)
     assert round(100 * (1 - out.mean()), 2) == kept
 
@@ -245,7 +248,7 @@ def test_distances_by_counting(size, tile):
             inside = []
             for length, place in ((height, y), (width, x)):
                 side = min(tile or length, length)
-                starts = {*range(0, length - side + 1, side), length - side}
-                near = (min(place - start, start + side - 1 - place) for start in starts)
-                inside.append(max(near))  # below 0 in other tiles
+                starts = [*range(0, length - side + 1, side), length - side]
+                start = next(start for start in starts if start <= place < start + side)
+                inside.append(min(place - start, start + side - 1 - place))
             assert found[y, x] == min(inside)

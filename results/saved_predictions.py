@@ -1,6 +1,7 @@
 """What evaluate.py --save-predictions wrote: which images changed at the border."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -88,24 +89,27 @@ def extremes(scenes: list[Scene], count: int) -> tuple[list[Scene], list[Scene]]
     return gains, scenes[len(gains) :][-count:][::-1]
 
 
+@lru_cache(maxsize=2)  # the images of a data set have one size
 def border_distance(height: int, width: int, tile: int | None) -> np.ndarray:
     """Return each pixel's distance to the nearest border, (height, width), 0 in the outermost line.
 
     Args:
         height, width: of the image, px.
-        tile: px: of the tile that the pixel is in, without overlap, the last one moved in; of two
-            the one that has it further inside. None: of the image.
+        tile: px: of the tile that the pixel is in, without overlap; None: of the image.
     """
-    rows, columns = (_along(length, tile or length) for length in (height, width))
-    return np.minimum(rows[:, None], columns[None, :])
+    (rows, high), (columns, wide) = (in_tile(length, tile) for length in (height, width))
+    from_sides = np.minimum(rows, high - 1 - rows), np.minimum(columns, wide - 1 - columns)
+    return np.minimum(from_sides[0][:, None], from_sides[1])
 
 
-def _along(length: int, tile: int) -> np.ndarray:
-    tile, places = min(tile, length), np.arange(length)
-    distances = np.full(length, -1)
-    for start in (*range(0, length - tile, tile), length - tile):
-        distances = np.maximum(distances, np.minimum(places - start, start + tile - 1 - places))
-    return distances
+def in_tile(length: int, tile: int | None) -> tuple[np.ndarray, int]:
+    """Return each place's position in its tile, (length,), and the tile's length.
+
+    Tiles without overlap, but for the last one, which is moved in: as evaluate.py counts them, a
+    place that two of them hold belongs to the first. None: the image is the tile.
+    """
+    side, places = min(tile or length, length), np.arange(length)
+    return places - np.minimum(places // side * side, length - side), side
 
 
 def read_ids(file: Path) -> np.ndarray:
