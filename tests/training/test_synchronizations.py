@@ -6,6 +6,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.trainer import settings, trainer
+from data.interface import FILLER_LABEL, Batch
+from models import build_scene_model
+from tasks import segmentation
+from training.epoch import train_step
+from training.state import new_state
 
 _READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default}
 _STEPS = 40  # of an epoch, with a look at every second one
@@ -55,3 +60,35 @@ def test_between_two_looks_on_a_gpu(precision):
             turn()
         finally:
             torch.cuda.set_sync_debug_mode("default")
+
+
+def segmentation_step(device):
+    """Return what takes a step of segmentation, of which a part is void."""
+    network = ("deeplabv3plus_wrn16_tiny", "partial", 19, (1, 2), "full", True)
+    model = build_scene_model(*network).to(device).train()
+    state = new_state(model, device, 0.9, 1e-4, False)
+    labels = torch.randint(0, 19, (2, 32, 32), device=device)
+    labels[:, :8] = FILLER_LABEL
+    pixels, index = torch.randn(2, 3, 32, 32, device=device), torch.arange(2, device=device)
+    batch = Batch(pixels, labels, index, 2)
+    return lambda: train_step(model, batch, segmentation, state, "bf16", 1)
+
+
+def test_a_step_of_segmentation():
+    step = segmentation_step(torch.device("cpu"))
+    step()
+    with Counts() as counts:
+        step()
+    assert not counts.waits + counts.doubles
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_step_of_segmentation_on_a_gpu():
+    step = segmentation_step(torch.device("cuda"))
+    step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
