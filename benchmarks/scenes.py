@@ -102,7 +102,7 @@ def _plain_crop(
 
 
 def _measure(files: Files, crop: int, rounds: int) -> dict[str, list[float]]:
-    """Return seconds of every way in every round, in random order within a round."""
+    """Return a core's seconds of every way in every round, in random order within a round."""
     ways = {_OURS: _ours, _PLAIN: _plain, _BLUR: _plain_with_our_blur}
     view = SceneView(1, crop, (0.5, 2.0), 0.5, 0.25, (0.15, 1.3))
     positions = np.arange(len(files))
@@ -131,9 +131,9 @@ def _all(way: Callable[..., Crop], files: Files, views: SceneViews, crop: int) -
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()  # of the one core it works on, whatever else the machine does
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _table(times: dict[str, list[float]], images: int, crop: int, rounds: int) -> Table:
