@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from benchmarks.ones_conv import OnesConv2d
 from foundation.files import write_json
-from models import ARCHITECTURES, build_model
+from models import SCENE_ARCHITECTURES, build_model
 from padding import SCHEMES, convert_padding
 from padding.layer import padding_sides
+from results import printed
 from training.provenance import machine
 
 # Beside the four schemes: zero padding once more, whose distance from 100 % is the noise, the
@@ -36,11 +37,18 @@ PADDINGS = (*SCHEMES, *BASELINES)
 def networks(arguments: argparse.Namespace, arch: str, train: bool) -> dict[str, nn.Module]:
     """Return the network under zero padding and the asked ones, all with the same parameters."""
     torch.manual_seed(0)
-    base = build_model(arch, "zero", 1000).to(arguments.device).train(train)
+    base = build(arch).to(arguments.device).train(train)
     if arguments.channels_last:
         base.to(memory_format=torch.channels_last)
     names = dict.fromkeys(["zero", *arguments.padding])
     return {name: twin(base, name, arguments.compile) for name in names}
+
+
+def build(arch: str) -> nn.Module:
+    """Return a zero-padded network with the classes of its paper's data set."""
+    if arch in SCENE_ARCHITECTURES:
+        return SCENE_ARCHITECTURES[arch]()
+    return build_model(arch, "zero", 1000)
 
 
 def twin(base: nn.Module, padding: str, compiled: bool = False) -> nn.Module:
@@ -61,9 +69,16 @@ def twin(base: nn.Module, padding: str, compiled: bool = False) -> nn.Module:
 
 def images(arguments: argparse.Namespace) -> torch.Tensor:
     """Return random images as the networks take them."""
-    size = (arguments.batch, 3, arguments.image_size, arguments.image_size)
+    size = (arguments.batch, 3, *arguments.image_size)
     layout = torch.channels_last if arguments.channels_last else torch.contiguous_format
     return torch.randn(size, device=arguments.device).to(memory_format=layout)
+
+
+def labels(arch: str, images: torch.Tensor) -> torch.Tensor:
+    """Return random labels of what the network tells of images: a class of each, or of a pixel."""
+    if arch in SCENE_ARCHITECTURES:
+        return torch.randint(19, (len(images), *images.shape[2:]), device=images.device)
+    return torch.randint(1000, (len(images),), device=images.device)
 
 
 def autocast(arguments: argparse.Namespace) -> torch.autocast:
@@ -124,13 +139,15 @@ def save(arguments: argparse.Namespace, benchmark: str, rows: list[dict[str, Any
     """Write what `python -m results tables` reads for Table 1, and return the file."""
     mode = "compiled" if arguments.compile else "eager"
     layout = "channels_last" if arguments.channels_last else "contiguous"
-    size = f"{arguments.image_size} x {arguments.image_size}"
+    height, width = arguments.image_size
+    size = f"{height} x {width}"
     setting = f"{arguments.batch} x {size} px, {mode}, {arguments.precision}, {layout}"
     parts = [benchmark.replace(" ", "_"), arguments.device, f"batch{arguments.batch}", mode]
     parts += [arguments.precision] * (arguments.precision != "fp32")
     parts += ["channels_last"] * arguments.channels_last
-    parts += [f"{arguments.image_size}px"] * (arguments.image_size != 224)
-    parts += arguments.arch if set(arguments.arch) != set(ARCHITECTURES) else []
+    side = f"{height}" if height == width else f"{height}x{width}"
+    parts += [f"{side}px"] * (size != "224 x 224")
+    parts += arguments.arch if set(arguments.arch) != set(printed.ARCHITECTURES) else []
     paper = setting == "1 x 224 x 224 px, eager, fp32, contiguous"
     facts = {"benchmark": benchmark, "setting": setting, "as_the_paper": paper}
     return write(arguments, "_".join(parts), facts, rows)

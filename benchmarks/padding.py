@@ -27,7 +27,7 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace, arch: str) -> list[dict[str, Any]]:
     models = measure.networks(arguments, arch, train=True)
-    steps = {name: _step(arguments, model) for name, model in models.items()}
+    steps = {name: _step(arguments, arch, model) for name, model in models.items()}
     times = measure.compare(steps, arguments.rounds, arguments.device, arch)
     return [
         {"arch": arch, "padding": name, **times[name], "peak_mib": _peak(step, arguments.device)}
@@ -35,11 +35,11 @@ def _measure(arguments: argparse.Namespace, arch: str) -> list[dict[str, Any]]:
     ]
 
 
-def _step(arguments: argparse.Namespace, model: nn.Module) -> Callable[[], None]:
+def _step(arguments: argparse.Namespace, arch: str, model: nn.Module) -> Callable[[], None]:
     """Return a whole step of the recipe: forward, loss, backward, SGD (at lr 0)."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9, weight_decay=1e-4)
     images = measure.images(arguments)
-    labels = torch.randint(1000, (len(images),), device=arguments.device)
+    labels = measure.labels(arch, images)
 
     def step() -> None:
         with measure.autocast(arguments):

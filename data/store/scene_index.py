@@ -8,11 +8,14 @@ import numpy as np
 from data.store.cities import SceneSplit, val_cities
 from data.store.dataset import DataError
 from data.store.fingerprint import fingerprint
-from data.store.labels import NAMES
+from data.store.labels import IDS, NAMES
 from data.store.listing import find_pairs
 from data.store.pairs import Pairs
 from data.store.paths import expanded
 from data.store.survey import Survey, survey
+
+# Classes whose label ids are no train ids: a set without any of them was perhaps written as such.
+_BEYOND_TRAIN_IDS = [label for label, number in enumerate(IDS) if number >= len(IDS)]
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,12 @@ class SceneIndex:
             if not len(self.centroids[label])
         ]
         if missing:
+            train_ids = not any(len(self.centroids[label]) for label in _BEYOND_TRAIN_IDS)
+            hint = "give label ids (_labelIds.png) if the files hold train ids, " * train_ids
             raise DataError(
                 f"{self.train.root}: no tile of {tile} x {tile} px of {self.split}'s training "
-                f"labels holds the class {', '.join(missing)}; lower data.uniform_tile, or set "
-                f"data.uniform_share=0"
+                f"labels holds the class {', '.join(missing)}; {hint}lower data.uniform_tile, or "
+                f"set data.uniform_share=0"
             )
 
 

@@ -56,7 +56,7 @@ def test_command_line(benchmark, columns, command, tmp_path):
         (["--rounds", 0], "--rounds: 0 is no whole number above 0"),
         (["--batch", -1], "--batch: -1 is no whole number above 0"),
         (["--arch", "alexnet"], "invalid choice: 'alexnet'"),
-        (["--image-size", 8], "--image-size: resnet50 with 8-px images: layer layer2.1.conv2"),
+        (["--image-size", 8], "resnet50: --image-size: 8 x 8 px: layer layer2.1.conv2"),
         (["--device", "cuda"], "--device cuda: torch sees no GPU here"),
     ],
 )
