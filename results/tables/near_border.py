@@ -28,9 +28,10 @@ def tile_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
     """
     lines = _lines(own_scores(runs), lambda one: [one.modes[mode] for mode in MODES])
     title = "Table 6: mIoU (%) of whole images and of tiles"
-    told = ("paper, difference: of its printed cells.",) if columns == "all" else ()
-    notes = (*_pair_notes(runs, columns), *told)
-    return _table(("table_6_tiles", title), _rows(lines, 6, seeds, columns), runs, notes)
+    rows = _rows(lines, 6, seeds, columns)
+    beside = any("paper Regular" in row for row in rows)
+    told = ("paper, difference: of its printed cells.",) if beside else ()
+    return _table(("table_6_tiles", title), rows, runs, (*_pair_notes(runs, columns), *told))
 
 
 def leave_out_table(runs: list[Run], seeds: int, reading: str, columns: Columns = "all") -> Table:
