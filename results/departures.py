@@ -8,7 +8,7 @@ from configs.load import flat, load
 from results.collect import Run, of_task
 from results.render import Table
 
-_RECIPE = Path(__file__).resolve().parent.parent / "configs" / "imagenet.yaml"
+_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 _IMAGENET_VAL = 50_000
 
 # What moves a run's numbers; the rest of a configuration says where and how fast.
@@ -30,23 +30,11 @@ _KEYS = (
     "train.precision",
 )
 
-# Section 4.2's; what it does not say stands in configs/cityscapes.yaml, with its source.
-_SCENES = {
-    "model.num_classes": 19,
-    "data.global_batch_size": 16,
-    "optim.power": 1.0,
-    "optim.momentum": 0.9,
-    "optim.weight_decay": 1e-4,
-    "train.iterations": 31_000,
-    "train.sync_bn": True,
-}
-_SCENES_OF = {
-    "deeplabv3plus_resnet50": {"data.crop_size": 896, "optim.lr": 3e-2},
-    "deeplabv3plus_wrn38": {"data.crop_size": 736, "optim.lr": 1e-2},
-}
+# Section 4.2's two networks, and the settings that each has its own of.
+_SCENE_ARCHITECTURES = ("deeplabv3plus_resnet50", "deeplabv3plus_wrn38")
+_BY_NETWORK = ("data.crop_size", "optim.lr")
 _SCENES_VAL = {"cv0": 500, "cv1": 415, "cv2": 655}
 _FRESH = "fresh weights (the paper: ImageNet's)"
-# Of both tasks, the ones that the paper does not give included.
 _SHOWN = {
     "classification": _KEYS,
     "segmentation": (
@@ -107,14 +95,16 @@ def _texts(runs: list[Run], key: str) -> tuple[list[str], list[str]]:
 
 
 def _differs(run: Run, key: str) -> bool:
-    recipe = papers_recipe(run)
-    return key in recipe and setting_text(run.settings.get(key)) != setting_text(recipe[key])
+    recipe, settings = papers_recipe(run), run.settings
+    return key in recipe.keys() & settings and (
+        setting_text(settings[key]) != setting_text(recipe[key])
+    )
 
 
 def papers_recipe(run: Run) -> dict[str, Any]:
-    """Return what the paper gives of a run's settings, by its task and network."""
+    """Return the recipe's settings that move a run's numbers, by its task and network."""
     if run.task == "segmentation":
-        return _SCENES | _SCENES_OF.get(run.arch, {})
+        return _scene_recipe(run.arch)
     return {key: _recipe()[key] for key in _KEYS}
 
 
@@ -127,7 +117,7 @@ def differing(runs: list[Run]) -> tuple[str, ...]:
     for key in dict.fromkeys(key for run in runs for key in _SHOWN[run.task]):
         values: dict[str, list[str]] = {}
         for run in runs:
-            own = run.task == "segmentation" and key in _SCENES_OF.get(run.arch, {})
+            own = run.task == "segmentation" and key in _BY_NETWORK
             text = "the paper's" if own and not _differs(run, key) else None
             networks = values.setdefault(text or setting_text(run.settings.get(key)), [])
             networks += [] if run.panel in networks else [run.panel]
@@ -149,9 +139,9 @@ def recipe_table(runs: list[Run]) -> Table:
         ours, papers = _texts(runs, key)
         rows.append((key, "; ".join(papers), "; ".join(ours)))
         bold |= {(i, 2)} if any(_differs(run, key) for run in runs) else set()
-    source = "Section 4.2" if scenes else "configs/imagenet.yaml, which is the paper's"
-    silent = ("Where the recipe is empty, the paper does not say: configs/cityscapes.yaml has the "
-              "sources. Two values: of two networks.",)  # fmt: skip
+    source = f"configs/{'cityscapes' if scenes else 'imagenet'}.yaml, which is the paper's"
+    silent = ("Two values: of two networks. What the paper does not say of its recipe is of the "
+              "sources that configs/cityscapes.yaml names.",)  # fmt: skip
     return Table(
         name="recipe_segmentation" if scenes else "recipe",
         title=f"The recipe: {source}, and these runs",
@@ -165,7 +155,15 @@ def recipe_table(runs: list[Run]) -> Table:
 
 @cache
 def _recipe() -> dict[str, Any]:
-    return flat(load(_RECIPE, ["model.arch=resnet50"]))
+    return flat(load(_CONFIGS / "imagenet.yaml", ["model.arch=resnet50"]))
+
+
+@cache
+def _scene_recipe(arch: str) -> dict[str, Any]:
+    known = arch in _SCENE_ARCHITECTURES
+    recipe = flat(load(_CONFIGS / f"{arch if known else _SCENE_ARCHITECTURES[0]}.yaml"))
+    others = {"model.backbone_weights"} | (set() if known else set(_BY_NETWORK))
+    return {key: recipe[key] for key in _SHOWN["segmentation"] if key not in others}
 
 
 def setting_text(value: Any) -> str:

@@ -50,7 +50,7 @@ def settings(arch, padding, split, seed, root):
             "split": split,
             "crop_size": crop,
             "global_batch_size": 16,
-            "coarse_classes": [14, 15],
+            "coarse_classes": [14, 15, 16, 3, 12, 17, 4],
         },
         "optim": {"lr": lr, "power": 1.0, "momentum": 0.9, "weight_decay": 1e-4},
         "train": {"iterations": 31_000, "precision": "fp32", "sync_bn": True},

@@ -358,7 +358,7 @@ def test_what_is_not_the_papers_is_said(tmp_path):
     rows = {row["setting"]: row for row in cells_of(recipe_table(runs))}
     assert rows["optim.lr"]["recipe"] == "0.01; 0.03"  # of two networks, each its own
     assert recipe_table(runs).bold == frozenset()
-    assert rows["train.precision"]["recipe"] == ""
+    assert rows["train.precision"]["recipe"] == "fp32"
 
 
 def test_weights_go_by_their_digest(tmp_path):
