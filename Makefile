@@ -34,7 +34,7 @@ demo: env
 
 demo-segmentation: env
 	$(BIN)/python -m data.street_scenes demo_segmentation/streets
-	$(BIN)/python -m data.cityscapes demo_segmentation/streets --tile 64
+	$(BIN)/python -m data.cityscapes demo_segmentation/streets
 	$(BIN)/python -m launch.sweep configs/sweeps/demo_segmentation.yaml
 	$(BIN)/python evaluate.py demo_segmentation/runs/* --padding zero partial --save-predictions
 	$(BIN)/python -m results tables --runs demo_segmentation/runs --seeds 1

@@ -56,7 +56,7 @@ def evaluate_padding(
     result = evaluate(model, loader, classification, job.config.train.precision, loader.images)
     numbers = classification.numbers(result.counts)
     # A process may have had no image.
-    parts = [kept for kept in gather_on_first(process, result.kept) if kept]
+    parts = gather_on_first(process, (result.index, result.label, result.prediction))
     on_first(process, lambda: _write(job.run, facts | numbers, parts, loaders.classes))
     return classification.told(numbers)
 

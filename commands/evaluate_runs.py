@@ -9,7 +9,7 @@ from commands import evaluate_images, evaluate_scenes, parts
 from commands.evaluation_job import Job, checkpoint_file, failure, load_weights
 from configs.classification_keys import Data
 from configs.segmentation_keys import Scenes
-from data.build import Loaders, build_loaders, build_scene_loaders
+from data.build import Loaders, Validation, build_loaders, build_scene_validation
 from foundation.files import writing
 from models import ImageSizeError
 from padding import convert_padding
@@ -140,8 +140,8 @@ def _check_place(run: RunDir) -> None:
 @lru_cache(maxsize=1)  # runs of one sweep share their data: keep its index and worker processes
 def _loaders(
     data: Data | Scenes, num_classes: int, process: Process, channels_last: bool
-) -> Loaders:
+) -> Loaders | Validation:
     place = (process.rank, process.world)
     if isinstance(data, Scenes):
-        return build_scene_loaders(data, 0, place, process.device, channels_last)
+        return build_scene_validation(data, place, process.device, channels_last)
     return build_loaders(data, num_classes, 0, place, process.device, channels_last)

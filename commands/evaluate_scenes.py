@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from commands.evaluation_job import Job
 from commands.scene_numbers import scene_numbers, told
 from configs.segmentation_keys import SceneModel, SegmentationConfig
-from data.build import Loaders
+from data.build import Validation
 from data.interface import FILLER_INDEX, Batch, Loader
 from data.store.predicted import write_prediction
 from foundation.errors import UserError
@@ -45,7 +45,7 @@ def _check_tile(model: SceneModel, padding: str, tile: int) -> None:
 
 
 def evaluate_padding(
-    model: nn.Module, loaders: Loaders, job: Job, facts: dict[str, Any], process: Process
+    model: nn.Module, loaders: Validation, job: Job, facts: dict[str, Any], process: Process
 ) -> str:
     """Evaluate a model in all modes, write eval/<padding>.json and return what is said of it.
 

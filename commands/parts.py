@@ -21,6 +21,9 @@ from models import (
     load_backbone,
     load_weights,
 )
+from training.accumulation import bn_images
+
+_STRIDE = 8  # of the segmentation networks' last map
 
 
 def network(config: Config) -> nn.Module:
@@ -49,7 +52,7 @@ def check_weights_file(config: Config) -> None:
     file = weights_file(config)
     if config.task != "segmentation" or file is None:
         return
-    run = Path(file).expanduser().parent.parent / "config.yaml"
+    run = Path(file).expanduser().resolve().parent.parent / "config.yaml"
     if not run.is_file():  # another's file: its keys and shapes are all that can be looked at
         return
     padding = recorded_settings(run).get("model.padding")
@@ -99,10 +102,27 @@ def check(config: Config, world: int) -> None:
         check_scene_size(partial(network, config), (tile, tile), "eval.tile")
     except ImageSizeError as error:
         raise UserError(str(error)) from None
-    passes = config.train.accumulate * (1 if config.train.sync_bn else world)
-    if model.image_pool and config.data.global_batch_size // passes < 2:
+    lone = model.image_pool or config.data.crop_size <= _STRIDE  # a layer has one number an image
+    if lone and bn_images(config, world) < 2:
+        what = "the image pool (model.image_pool)" if model.image_pool else "the last map"
         raise UserError(
             f"data.global_batch_size {config.data.global_batch_size} over {world} processes leaves "
-            f"BN one image, and the image pool (model.image_pool) one number of it; set "
-            f"train.sync_bn=true, or give a process two images or more"
+            f"BN one image, and {what} one number of it; give it two images or more"
+            f"{', or set train.sync_bn=true' if world > 1 else ''}"
         )
+
+
+def check_whole_images(config: Config, smallest: tuple[int, int]) -> None:
+    """Find what the network cannot evaluate.
+
+    Args:
+        config: of the run.
+        smallest: least height and width of the validation images that it is to see whole.
+
+    Raises:
+        UserError: they are too small for the padding.
+    """
+    try:
+        check_scene_size(partial(network, config), smallest, "data.root")
+    except ImageSizeError as error:
+        raise UserError(f"the smallest validation image of {error}") from None

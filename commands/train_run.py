@@ -47,6 +47,8 @@ def _train(config: Config, process: Process) -> None:
         lambda: parts.loaders(config, config.seed, place, process.device, channels_last)
     )
     consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
+    if config.task == "segmentation":
+        agree(lambda: parts.check_whole_images(config, loaders.val.smallest))
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = parts.network(config)
@@ -145,7 +147,7 @@ def _announce(
 ) -> None:
     """Say what begins, and forget what no checkpoint covers."""
     check_data(run, loaders.fingerprint)
-    check_weights(run, weights)
+    check_weights(run, weights, parts.weights_key(config))
     state.rows = metrics_log.restore(run.metrics_file, state.epoch, state.rows)
     warnings = recipe_warnings(config, process.world, len(loaders.train))
     if state.rows:

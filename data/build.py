@@ -20,7 +20,7 @@ from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
 from data.store.headers import MAX_PIXELS, resized_pixels
 from data.store.labels import NAMES
-from data.store.scene_index import load_scene_index
+from data.store.scene_index import SceneIndex, load_scene_index
 from data.store.split import Split
 
 
@@ -32,6 +32,15 @@ class Loaders:
     val: Loader
     fingerprint: str
     classes: tuple[str, ...]  # in the order of the labels
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The same of an evaluation, which needs no training images."""
+
+    val: Loader
+    fingerprint: str
+    classes: tuple[str, ...]
 
 
 def build_loaders(
@@ -114,7 +123,7 @@ def build_scene_loaders(
     """
     batch = data.global_batch_size
     _check_divisible(batch, place[1])
-    index = load_scene_index(data.root, data.split, data.uniform_tile, data.coarse_classes)
+    index = _scene_index(data)
     if index.fine < batch:
         raise DataError(
             f"data.global_batch_size {batch} is more than the {index.fine} training images of "
@@ -124,15 +133,29 @@ def build_scene_loaders(
         index.check_centroids(data.uniform_tile)
     view = SceneView(seed, data.crop_size, data.scale, data.flip, data.jitter, data.blur)
     scenes = index.fine, data.uniform_share, index.centroids
-    train = SceneSteps(view, index.train.sizes, scenes, batch, place)
-    val = EvalSteps(len(index.val), 1, *place)
-    normalized = Normalized(device, channels_last)
-    return Loaders(
-        ScenesLoader(index.train, train, data.workers, normalized),
-        ScenesLoader(index.val, val, data.workers, normalized),
-        index.fingerprint,
-        NAMES,
-    )
+    steps = SceneSteps(view, index.train.sizes, scenes, batch, place)
+    train = ScenesLoader(index.train, steps, data.workers, Normalized(device, channels_last))
+    val = _scene_val(index, data.workers, place, Normalized(device, channels_last))
+    return Loaders(train, val, index.fingerprint, NAMES)
+
+
+def build_scene_validation(
+    data: Scenes, place: tuple[int, int], device: torch.device, channels_last: bool
+) -> Validation:
+    """Return the validation images of one process, of any number; arguments and errors as above."""
+    index = _scene_index(data)
+    val = _scene_val(index, data.workers, place, Normalized(device, channels_last))
+    return Validation(val, index.fingerprint, NAMES)
+
+
+def _scene_index(data: Scenes) -> SceneIndex:
+    return load_scene_index(data.root, data.split, data.uniform_tile, data.coarse_classes)
+
+
+def _scene_val(
+    index: SceneIndex, workers: int, place: tuple[int, int], normalized: Normalized
+) -> ScenesLoader:
+    return ScenesLoader(index.val, EvalSteps(len(index.val), 1, *place), workers, normalized)
 
 
 def _check_divisible(batch: int, world: int) -> None:

@@ -24,12 +24,13 @@ from data.store.survey import labels_of_size
 from foundation.errors import run_command
 from foundation.pool import ended_early
 
+_TILE = 1024  # px, configs/cityscapes.yaml's
 _SIZE = (2048, 1024)  # px, width and height of every official image
 _BLANK_FILE = f"leftImg8bit/train_extra/{BLANK.partition('_')[0]}/{BLANK}{IMAGE_ENDING}"
 
 
-def check(root: Path, kind: Kind, workers: int) -> list[str]:
-    """Print what a part of the data set holds and return what is wrong with it, a line each.
+def check(root: Path, kind: Kind, workers: int) -> tuple[list[str], int]:
+    """Print what a part of the data set holds; return what is wrong with it, and its least side.
 
     Args:
         root: the data set's folder.
@@ -52,7 +53,7 @@ def check(root: Path, kind: Kind, workers: int) -> list[str]:
             wrong.append(f"{folder}: has {count} images with labels, the official one {expected}")
     told = ", ".join(f"{width} x {height} px: {n}" for (width, height), n in sizes.most_common())
     print(f"{kind}: {len(pairs)} images with labels ({told})")
-    return wrong + unusable
+    return wrong + unusable, min((min(size) for size in sizes), default=0)
 
 
 def _read_all(pairs: Pairs, kind: Kind, workers: int) -> tuple[Counter, list[str]]:
@@ -77,7 +78,7 @@ def _read_all(pairs: Pairs, kind: Kind, workers: int) -> tuple[Counter, list[str
     return sizes, [line for _, wrong in found for line in wrong]
 
 
-def _describe(index: SceneIndex) -> None:
+def _describe(index: SceneIndex, tile: int) -> None:
     coarse = len(index.train) - index.fine
     count = class_share(index.fine, 0.5, len(NAMES))
     print(
@@ -85,8 +86,8 @@ def _describe(index: SceneIndex) -> None:
         f"for validation ({', '.join(sorted(set(index.val.cities)))})"
     )
     print(
-        f"an epoch with data.uniform_share=0.5: {count} crops around centroids of each class, "
-        f"{index.fine - count * len(NAMES)} of whole images"
+        f"an epoch with data.uniform_share=0.5: {count} crops around centroids of each class "
+        f"in tiles of {tile} px, {index.fine - count * len(NAMES)} of whole images"
     )
     for name, rows in zip(NAMES, index.centroids, strict=True):
         fine = int(np.count_nonzero(rows[:, 0] < index.fine))
@@ -107,18 +108,22 @@ def main() -> None:
     )
     parser.add_argument("--split", choices=SPLITS, default="cv0", help="the split to describe")
     parser.add_argument(
-        "--tile", type=int, default=1024, help="px, data.uniform_tile: tiles that centroids are of"
+        "--tile",
+        type=int,
+        default=argparse.SUPPRESS,
+        help=f"px, data.uniform_tile: tiles that centroids are of (default: {_TILE}, or the side "
+        f"of the largest square in all images)",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads")
     arguments = parser.parse_args()
     root = arguments.root
-    if arguments.tile < 1:
+    if getattr(arguments, "tile", 1) < 1:
         parser.error("--tile must be 1 or more")
     workers = max(1, arguments.workers)
-    wrong = check(root, "fine", workers)
+    wrong, side = check(root, "fine", workers)
     coarse = (root / "leftImg8bit/train_extra").exists() or (root / "gtCoarse/train_extra").exists()
     if coarse:
-        wrong += check(root, "coarse", workers)
+        wrong += check(root, "coarse", workers)[0]
         if (root / _BLANK_FILE).exists():
             print(f"{_BLANK_FILE}: one black frame, as is known; left out")
     for line in wrong:
@@ -126,9 +131,10 @@ def main() -> None:
     if wrong:
         raise DataError(f"{root}: {len(wrong)} things are wrong, each named above; mend them")
     classes = tuple(range(len(NAMES))) if coarse else ()
-    index = load_scene_index(root, arguments.split, arguments.tile, classes)
-    _describe(index)
-    index.check_centroids(arguments.tile)
+    tile = getattr(arguments, "tile", min(_TILE, side))
+    index = load_scene_index(root, arguments.split, tile, classes)
+    _describe(index, tile)
+    index.check_centroids(tile)
     print(f"{root}: nothing is wrong, fingerprint {index.fingerprint}")
 
 

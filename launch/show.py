@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.ledger import Line, totals
+from records.score import SCORES
 
 _STYLES = {
     "finished": "green",
@@ -35,7 +36,7 @@ def _facts(line: Line) -> list[str]:
     known = line.standing
     return [
         f"step {known.step}{f'/{known.steps}' if known.steps else ''}" if known.step else "",
-        "" if known.best is None else f"best {known.best:.3f}",
+        "" if known.best is None else f"best {_title(line)}{known.best:.3f}",
         *([_speed(known.images_per_second), f"ETA {_time(known.eta)}"] if known.eta else []),
         f"on {known.host}" if known.state == "running" and known.host else "",
         f"{known.restarts} restarts" if known.restarts else "",
@@ -83,13 +84,19 @@ def _cells(line: Line) -> list[Any]:
         Text(known.state, style=_STYLES.get(known.state, "dim")),
         line.place,
         f"{known.step or ''}",
-        "" if known.best is None else f"{known.best:.3f}",
+        "" if known.best is None else f"{_title(line)}{known.best:.3f}",
         _number(known.images_per_second),
         _time(known.eta) if running and known.eta else "",
         Text(known.host if running else ""),
         f"{known.restarts or ''}",
         Text(said),
     ]
+
+
+def _title(line: Line) -> str:
+    """Return what the score is called where it is not an accuracy."""
+    task = line.run.config.task
+    return "" if task == "classification" else f"{SCORES[task].title} "
 
 
 def hours(value: float) -> str:

@@ -69,6 +69,8 @@ def standing(run: PlannedRun) -> Standing:
             whole = finished_rows(directory, run.config.length, score)
             top, average = float(score.value(best(whole, score))), last5_avg(whole, score)
             result = f"best {top:.3f}  last5_avg {average:.3f}"
+            if run.config.task != "classification":
+                result += f" ({score.title})"
             return Standing("finished", result, **facts)
         status = directory.state()
         facts |= {"step": status.get("step", 0)}

@@ -187,6 +187,8 @@ class RunDir:
     def differences(self, config: Config) -> list[str]:
         """Return in what `config` is another recipe than the run's own, key by key."""
         old, new = flat(self.config()), flat(config)
+        if old["task"] != new["task"]:  # what else differs says nothing
+            return [f"task {old['task']} -> {new['task']}"]
         changed = [key for key in new if key not in OPERATIONAL_KEYS and old[key] != new[key]]
         return [f"{key} {_text(old[key])} -> {_text(new[key])}" for key in changed]
 

@@ -47,5 +47,5 @@ class Task(Protocol):
         ...
 
     def kept(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        """Return what an evaluation keeps of each image: columns, (n, ...) each."""
+        """Return index, label and prediction of each image, (n,) each; () to keep none."""
         ...

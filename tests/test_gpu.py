@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+import evaluate
 import train
 from configs.load import load
 from data.build import build_loaders
 from padding import SCHEMES, convert_padding
+from tests.commands.test_segmentation_command import SETTINGS as SCENE_SETTINGS
 from tests.conftest import ROOT, TINY, write_images
+from tests.data.streets import write_streets
 
 pytestmark = [
     pytest.mark.gpu,
@@ -118,3 +121,19 @@ def test_dali_delivers_what_torchvision_does(tmp_path, decode, channels_last):
         levels = (one.images - other.images).abs()[..., 1:-1, 1:-1] * 0.225 * 255
         assert levels.mean() < 0.3
         assert levels.max() < 3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_segmentation(tmp_path, main_of, precision):
+    streets = write_streets(tmp_path / "streets", each=2)
+    settings = [*SCENE_SETTINGS, f"data.root={streets}", f"run.root={tmp_path / 'runs'}"]
+    code, _, err = main_of(
+        train.main, "configs/demo_segmentation.yaml", *settings, f"train.precision={precision}"
+    )
+    assert code == 0, err
+    [run] = (tmp_path / "runs").iterdir()
+    assert main_of(evaluate.main, run, "--padding", "zero", "partial", "--save-predictions")[0] == 0
+    said = json.loads((run / "eval" / "partial.json").read_text())
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: row["val_miou"])
+    assert said["modes"]["regular"]["confusion"] == best["confusion"]

@@ -23,13 +23,14 @@ class Evaluation:
     Attributes:
         row: what metrics.jsonl says of it.
         counts: the task's, over all processes.
-        kept: what the task keeps of each image of this process: columns, (n, ...) each; none where
-            it has no images.
+        index, label, prediction: (n,) of each image of this process, where the task keeps them.
     """
 
     row: Row
     counts: list[int]
-    kept: tuple[np.ndarray, ...]
+    index: np.ndarray
+    label: np.ndarray
+    prediction: np.ndarray
 
 
 def train_step(
@@ -50,7 +51,7 @@ def train_step(
         state: what the step changes.
         precision: see training/precision.py.
         world: number of processes.
-        accumulate: passes that the batch is divided over.
+        accumulate: passes that the batch is divided over (training/accumulation.py).
     """
     device, scaler = batch.images.device, state.scaler
     state.optimizer.zero_grad(set_to_none=True)
@@ -75,8 +76,8 @@ def train_step(
 
 
 def _parts(batch: Batch, count: int) -> Iterator[Batch]:
-    """Yield the batch in `count` parts, or in fewer: BN cannot average over a single image."""
-    count = max(1, min(count, len(batch.images) // 2))
+    """Yield the batch in `count` parts, or one by one."""
+    count = min(count, len(batch.images))
     if count == 1:
         yield batch
         return
@@ -119,8 +120,8 @@ def evaluate(
         f"evaluated {task.evaluated(counted)} of {images} images"
     )
     row = task.val_row(sum_over_processes(torch.tensor(loss, dtype=torch.float64)).item(), counted)
-    kept = tuple(torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True))
-    return Evaluation(row, counted, kept)
+    kept = [torch.cat(column).cpu().numpy() for column in zip(*columns, strict=True)]
+    return Evaluation(row, counted, *(kept or [np.zeros(0, np.int64)] * 3))
 
 
 def _own_part(

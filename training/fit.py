@@ -6,6 +6,7 @@ from configs.schema import Config
 from data.interface import Batch, Loader
 from records.run_dir import RunDir
 from tasks.interface import Task
+from training.accumulation import passes
 from training.distributed import Process, StopRequested, data_parallel, share_buffers
 from training.epoch import evaluate, train_step
 from training.schedule import Length, lr_of
@@ -80,8 +81,6 @@ def step(
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     seed_step(config.seed, state.epoch, state.step, process.rank)
-    train = config.train
-    computed = train_step(
-        network, batch, task, state, train.precision, process.world, train.accumulate
-    )
-    return lr, batch, computed
+    world, precision = process.world, config.train.precision
+    parts = passes(config, len(batch.images), world)
+    return lr, batch, train_step(network, batch, task, state, precision, world, parts)

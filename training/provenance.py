@@ -19,6 +19,7 @@ from foundation.files import read_json, write_json
 from records.errors import RunError
 from records.run_dir import RunDir
 from records.sessions import data_fingerprints, weights_digest
+from training.accumulation import bn_images, is_synchronized, passes
 from training.distributed import Process
 
 _BN_STEPS = 10  # with BN's momentum of 0.1, a step's share has decayed to 1/e after so many
@@ -40,15 +41,14 @@ def recipe_warnings(config: Config, world: int, steps: int) -> list[str]:
             f"{recipe.global_batch_size} images a step (recipe.global_batch_size; set it to the "
             f"batch that you chose optim.lr for)"
         )
-    passes = config.train.accumulate
-    synchronized = config.task == "segmentation" and config.train.sync_bn
-    parts = 1 if synchronized else world
-    if batch / parts / passes != recipe.bn_batch_size:
-        divided = f"{batch} over {parts}" + f", in {passes} passes" * (passes > 1)
-        of = "" if synchronized else " a process"
+    averaged, count = bn_images(config, world), passes(config, batch // world, world)
+    if averaged != recipe.bn_batch_size:
+        together = is_synchronized(config)
+        divided = f"{batch} over {1 if together else world}" + f", in {count} passes" * (count > 1)
         warnings.append(
-            f"BN averages over {batch / parts / passes:g} images{of} ({divided}), in the "
-            f"recipe over {recipe.bn_batch_size} (recipe.bn_batch_size); accuracies may differ"
+            f"BN averages over {averaged:g} images{'' if together else ' a process'} ({divided}), "
+            f"in the recipe over {recipe.bn_batch_size} (recipe.bn_batch_size); accuracies may "
+            f"differ"
         )
     if steps < _BN_STEPS:
         warnings.append(
@@ -75,8 +75,13 @@ def check_data(run: RunDir, fingerprint: str) -> None:
             )
 
 
-def check_weights(run: RunDir, weights: dict[str, Any] | None) -> None:
+def check_weights(run: RunDir, weights: dict[str, Any] | None, key: str) -> None:
     """Compare the file that a run starts from with its first session's, which left no checkpoint.
+
+    Args:
+        run: the run.
+        weights: what was read of it, if it was.
+        key: the setting that names it.
 
     Raises:
         RunError: it is another one.
@@ -84,7 +89,7 @@ def check_weights(run: RunDir, weights: dict[str, Any] | None) -> None:
     before = weights_digest(run)
     if weights and before and weights["sha256"] != before:
         raise RunError(
-            f"{run.path}: the file of model.weights has changed since the run began (sha256 "
+            f"{run.path}: the file of {key} has changed since the run began (sha256 "
             f"{before} -> {weights['sha256']}); restore it or start another run"
         )
 

@@ -25,6 +25,9 @@ class ScenesLoader:
 
     Training: square crops. Validation: whole images, one a batch.
 
+    Attributes:
+        smallest: least height and least width of the images, in pixels.
+
     Raises:
         DataError: /dev/shm, through which the workers hand over their batches, is too small, or
             too few files may be open.
@@ -38,6 +41,7 @@ class ScenesLoader:
         normalized: Normalized,
     ):
         self.images = steps.images
+        self.smallest = tuple(pairs.sizes.min(axis=0).tolist())
         self._pairs, self._steps, self._normalized = pairs, steps, normalized
         if isinstance(steps, SceneSteps):
             dataset, pixels = _Crops(pairs, steps.view.crop), steps.share * steps.view.crop**2

@@ -5,6 +5,7 @@ Pure functions of (seed, epoch, position in the epoch's list), as data/plan/draw
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -18,7 +19,7 @@ _BLOCKS = 3  # of four random words a sample; 10 are used
 
 def class_share(images: int, share: float, classes: int) -> int:
     """Return how many crops of an epoch are around centroids of each class: floor(N share / 19)."""
-    return int(images * share / classes)
+    return int(images * Fraction(str(share)) / classes)  # 0.7 as it is written
 
 
 def epoch_list(

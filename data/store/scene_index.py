@@ -54,12 +54,10 @@ class SceneIndex:
             if not len(self.centroids[label])
         ]
         if missing:
-            train_ids = not any(len(self.centroids[label]) for label in _BEYOND_TRAIN_IDS)
-            hint = "give label ids (_labelIds.png) if the files hold train ids, " * train_ids
             raise DataError(
                 f"{self.train.root}: no tile of {tile} x {tile} px of {self.split}'s training "
-                f"labels holds the class {', '.join(missing)}; {hint}lower data.uniform_tile, or "
-                f"set data.uniform_share=0"
+                f"labels holds the class {', '.join(missing)}; lower data.uniform_tile, or set "
+                f"data.uniform_share=0"
             )
 
 
@@ -88,6 +86,11 @@ def load_scene_index(
         raise DataError(
             f"{root}: no pixel of the {len(val)} validation images of {split} has a label (all are "
             f"ignored); get gtFine again"
+        )
+    if not fine.pixels[:, _BEYOND_TRAIN_IDS].any():
+        raise DataError(
+            f"{root}/gtFine: no file holds a label id above {len(IDS) - 1}, as if all held train "
+            f"ids; take the files that end in _labelIds.png from Cityscapes' gtFine"
         )
     rows = fine.centroids[~is_val[fine.centroids[:, 1]]]
     places = np.cumsum(~is_val) - 1

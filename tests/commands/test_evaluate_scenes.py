@@ -14,7 +14,7 @@ from commands import evaluate_runs, parts
 from commands.evaluate_scenes import check_padding, evaluate_padding, own_part
 from commands.evaluation_job import Job
 from configs.load import load
-from data.build import Loaders
+from data.build import Validation
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
 from foundation.errors import UserError
 from models import ImageSizeError
@@ -81,7 +81,7 @@ def job(tmp_path):
 
 
 def evaluated(network, scenes, job):
-    loaders = Loaders(scenes, scenes, "fingerprint", ())
+    loaders = Validation(scenes, "fingerprint", ())
     told = evaluate_padding(network, loaders, job, {"padding": "partial"}, ALONE)
     return told, json.loads((job.run.evaluations / "partial.json").read_text())
 
@@ -260,9 +260,9 @@ def run(tmp_path, monkeypatch):
 
     def build(data, *_):
         made.append(data)
-        return Loaders(scenes, scenes, "fingerprint", ())
+        return Validation(scenes, "fingerprint", ())
 
-    monkeypatch.setattr(evaluate_runs, "build_scene_loaders", build)
+    monkeypatch.setattr(evaluate_runs, "build_scene_validation", build)
     config = load(ROOT / "configs" / "demo_segmentation.yaml", ["train.precision=fp32"])
     run = RunDir(tmp_path / "run")
     run.open_for(config)

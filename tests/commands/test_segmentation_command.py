@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import train
 from configs.load import load
+from data.store.labels import TO_TRAIN_IDS
+from launch import sweep as sweep_command
 from records import metrics_log
 from records.iou import miou
 from tests.commands.runs import assert_all_gone, assert_same_run, kill_all, start, wait_for
@@ -55,7 +58,7 @@ def test_counted_in_iterations(straight):
     rows = metrics_log.read(run / "metrics.jsonl")
     assert [(row["epoch"], row["iteration"]) for row in rows] == [(0, STEPS), (1, 13)]
     # The rate of an epoch's last step: base (1 - i / T), i counted from 0.
-    assert [row["lr"] for row in rows] == pytest.approx([0.05 * (1 - i / 13) for i in (8, 12)])
+    assert [row["lr"] for row in rows] == pytest.approx([0.1 * (1 - i / 13) for i in (8, 12)])
     for row in rows:
         assert row["val_count"] == 6
         assert row["val_miou"] == miou(row["confusion"])
@@ -99,13 +102,13 @@ def test_killed_and_resumed_it_ends_bit_equal(straight, streets, tmp_path, after
 def test_evaluated_by_any_number_of_processes_alike(straight, streets, command):
     run = straight[0]
     found = []
-    for nproc in (1, 2, 4):
+    for nproc in (1, 3):  # which need not divide the training's batch
         words = [run, "--padding", "partial", "zero", "--save-predictions"]
         done = command("evaluate.py", *words, f"data.root={streets}", nproc=nproc)
         assert f"{run}: trained with partial, evaluated with zero (best, epoch" in done.stdout
         files = sorted(file for file in (run / "eval").rglob("*.*") if file.suffix != ".lock")
         found.append({file: file.read_bytes() for file in files})
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     said = json.loads((run / "eval" / "partial.json").read_text())
     best = max(metrics_log.read(run / "metrics.jsonl"), key=lambda row: row["val_miou"])
     assert said["modes"]["regular"]["confusion"] == best["confusion"]
@@ -135,6 +138,15 @@ REFUSED = {
     "small tile": (("model.padding=reflect", "data.crop_size=48", "eval.tile=8"), "eval.tile: 8"),
     "no centroid": (("data.uniform_tile=64", "data.uniform_share=1.0"), "lower data.unif"),
     "colours": (("data.root=colours",), "colours"),
+    "train ids": (("data.root=train_ids",), "no file holds a label id above 18, as if all held"),
+    "one number a channel": (
+        *[("data.global_batch_size=1", "model.image_pool=false", "data.crop_size=8")],
+        "leaves BN one image, and the last map one number of it; give it two images or more",
+    ),
+    "small images": (
+        ("model.padding=reflect", "data.crop_size=48", "eval.tile=48"),
+        "the smallest validation image of data.root: 32 x 64 px",
+    ),
 }
 
 
@@ -145,6 +157,10 @@ def test_refused_before_the_run(case, streets, tmp_path, main_of, monkeypatch):
         shutil.copytree(streets, tmp_path / "colours")
         file = next((tmp_path / "colours" / "gtFine").rglob("*_labelIds.png"))
         Image.new("RGB", (64, 32)).save(file)
+    if case == "train ids":
+        shutil.copytree(streets, tmp_path / "train_ids")
+        for file in (tmp_path / "train_ids" / "gtFine").rglob("*_labelIds.png"):
+            Image.fromarray(TO_TRAIN_IDS[np.array(Image.open(file))] % 19).save(file)
     settings, message = REFUSED[case]
     words = [f"data.root={streets}", "run.root=runs", *SETTINGS, *settings]
     code, _, err = main_of(train.main, ROOT / CONFIG, *words)
@@ -156,7 +172,29 @@ def test_refused_before_the_run(case, streets, tmp_path, main_of, monkeypatch):
 
 def test_trunk_of_a_run_with_another_padding_is_refused(straight, streets, tmp_path, main_of):
     weights = straight[0] / "checkpoints" / "best.pt"
-    words = [f"data.root={streets}", f"run.root={tmp_path}", *SETTINGS]
-    code, _, err = main_of(train.main, ROOT / CONFIG, *words, f"model.backbone_weights={weights}")
+    (tmp_path / "link.pt").symlink_to(weights)
+    for file in (weights, tmp_path / "link.pt"):
+        words = [f"data.root={streets}", f"run.root={tmp_path}", *SETTINGS]
+        code, _, err = main_of(train.main, ROOT / CONFIG, *words, f"model.backbone_weights={file}")
+        assert code == 2
+        told = "of a run with partial padding; set model.backbone_weights to a run with zero"
+        assert told in err
+
+
+def test_a_run_of_another_task_in_its_place(straight, streets, main_of):
+    run = straight[0]
+    words = [f"run.root={run.parent}", f"run.name={run.name}"]
+    images = ["data.backend=synthetic", "data.synthetic_size=[8,8]", "data.global_batch_size=8"]
+    code, _, err = main_of(train.main, ROOT / "configs/demo.yaml", *images, *words)
     assert code == 2
-    assert "of a run with partial padding; set model.backbone_weights to a run with zero" in err
+    assert "holds a run of another recipe (task segmentation -> classification)" in err
+
+
+def test_the_ledger_tells_miou(straight, streets, tmp_path, main_of):
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(f"configs: [{ROOT / CONFIG}]\nnproc_per_node: 2\n")
+    words = [*SETTINGS, f"data.root={streets}", f"run.root={straight[0].parent}"]
+    code, out, _ = main_of(sweep_command.main, sweep, "--status", *words)
+    assert code == 0
+    assert "13/13 iterations" in out
+    assert "(mIoU)" in out

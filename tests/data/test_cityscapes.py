@@ -373,7 +373,7 @@ def test_the_command_describes(own, main_of):
     assert code == 0, err
     assert out.count(": 2 images with labels\n") == 21
     assert "cv1: 36 training images (and 3 coarse ones), 6 for validation (darmstadt, duss" in out
-    assert "0 crops around centroids of each class, 36 of whole images" in out
+    assert "0 crops around centroids of each class in tiles of 32 px, 36 of whole images" in out
     assert f"nothing is wrong, fingerprint {index(own, range(19), 'cv1').fingerprint}" in out
     code, out, _ = main_of(lambda: run_command(data.cityscapes.main), "--help")
     assert code == 0

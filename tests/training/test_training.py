@@ -20,6 +20,7 @@ from records.score import SCORES
 from tasks import classification
 from tests.conftest import ROOT
 from training import checkpoint, distributed
+from training.accumulation import bn_images, passes
 from training.epoch import evaluate, train_step
 from training.precision import prepare
 from training.provenance import recipe_warnings
@@ -332,3 +333,19 @@ def test_quiet_recorder_leaves_no_trace(tmp_path):
     recorder.beat()
     recorder.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "world", "count", "averaged"),
+    [
+        (["train.accumulate=2"], 8, 2, 8),  # an image a pass and process: BN has the others'
+        (["train.accumulate=2", "train.sync_bn=false"], 8, 1, 2),
+        (["train.accumulate=4", "train.sync_bn=false"], 2, 4, 2),
+        (["train.accumulate=100"], 1, 8, 2),
+        ([], 8, 1, 16),
+    ],
+)
+def test_passes_leave_bn_two_images(settings, world, count, averaged):
+    config = load(ROOT / "configs/deeplabv3plus_resnet50.yaml", settings)
+    assert passes(config, 16 // world, world) == count
+    assert bn_images(config, world) == averaged
