@@ -105,13 +105,13 @@ def test_accumulated_gradients_are_the_whole_batchs():
     """In double precision, and but for BN, which sees fewer images at a time."""
     for accumulate in (1, 2, 3, 4, 100):
         gradients = []
-        for passes in (1, accumulate):
+        for number in (1, accumulate):
             torch.manual_seed(3)
             model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 6)).double()
             state = new_state(model, CPU, 0.0, 0.0, fp16=False)
             [batch] = batches([9], fillers=2)
             batch = replace(batch, images=batch.images.double())
-            loss, counts, _ = train_step(model, batch, classification, state, "fp32", 1, passes)
+            loss, counts, _ = train_step(model, batch, classification, state, "fp32", 1, number)
             gradients.append([loss, counts, *(p.grad for p in model.parameters())])
         for one, other in zip(*gradients, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
