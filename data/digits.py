@@ -26,14 +26,10 @@ def write_digits(out: Path) -> str:
     Raises:
         DataError: OUT exists and is something else, or scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits  # an extra: only this command needs it
-    except ImportError:
-        raise DataError("scikit-learn is missing; run `make env`, or pip install it") from None
-    digits = load_digits()
+    images, labels = handwritten_digits()
     files = [
         f"{'train' if i % VAL_EVERY else 'val'}/{label}/{i:04}.png"
-        for i, label in enumerate(digits.target)
+        for i, label in enumerate(labels)
     ]
     found = {str(path.relative_to(out)) for path in out.rglob("*.png")} if out.is_dir() else set()
     if found == set(files):
@@ -42,12 +38,26 @@ def write_digits(out: Path) -> str:
         raise DataError(f"{out}: exists and holds something else; choose another folder")
 
     with writing(out), replacing(out) as temporary:
-        for file, pixels in zip(files, digits.images, strict=True):
+        for file, pixels in zip(files, images, strict=True):
             path = temporary / file
             path.parent.mkdir(parents=True, exist_ok=True)
             # 17 grey levels, 0 to 16
             Image.fromarray(np.rint(pixels * (255 / 16)).astype(np.uint8)).save(path)
     return f"{out}: {len(files)} handwritten digits written"
+
+
+def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's digits, (1797, 8, 8) from 0 to 16, and which digit each is.
+
+    Raises:
+        DataError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits  # an extra: only such commands need it
+    except ImportError:
+        raise DataError("scikit-learn is missing; run `make env`, or pip install it") from None
+    digits = load_digits()
+    return digits.images, digits.target
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.digits import VAL_EVERY, handwritten_digits
 from data.paint import coarse, paint_scene
+from data.store.cities import OFFICIAL
 from data.store.dataset import DataError
 from data.store.paths import expanded
 from foundation.errors import run_command
@@ -20,16 +22,10 @@ from foundation.files import replacing, writing
 
 # Cityscapes' cities: all of its fine part, three of its coarse one.
 CITIES = {
-    "train": (
-        *("aachen", "bochum", "bremen", "cologne", "darmstadt", "dusseldorf", "erfurt", "hamburg"),
-        *("hanover", "jena", "krefeld", "monchengladbach", "strasbourg", "stuttgart", "tubingen"),
-        *("ulm", "weimar", "zurich"),
-    ),
-    "val": ("frankfurt", "lindau", "munster"),
+    **{split: tuple(cities) for split, cities in OFFICIAL.items()},
     "train_extra": ("augsburg", "dortmund", "freiburg"),
 }
 FINE_PER_COARSE = 10
-VAL_EVERY = 5  # every fifth digit is in validation scenes alone
 
 
 def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) -> str:
@@ -52,7 +48,7 @@ def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) ->
     for name, count, least in (("--train", train, 18), ("--val", val, 3), ("--seed", seed, 0)):
         if count < least:
             raise DataError(f"{name} {count}: give {least} or more")
-    digits = _digits()
+    digits = handwritten_digits()
     counts = {"train": train, "val": val, "train_extra": max(3, train // FINE_PER_COARSE)}
     told = (
         f"{out}: painted scenes, not Cityscapes: {train:,} for training, {val:,} for validation, "
@@ -75,16 +71,6 @@ def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) ->
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(array).save(path)
     return f"{told}; written"
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Return scikit-learn's digits, (1797, 8, 8) from 0 to 16, and which digit each is."""
-    try:
-        from sklearn.datasets import load_digits  # an extra: only such commands need it
-    except ImportError:
-        raise DataError("scikit-learn is missing; run `make env`, or pip install it") from None
-    digits = load_digits()
-    return digits.images, digits.target
 
 
 def _files(split: str, count: int) -> Iterator[tuple[str, str]]:

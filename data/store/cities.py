@@ -1,8 +1,8 @@
 """Cityscapes' cities, and the splits by city that Section 4.2 trains and validates on."""
 
-from typing import Literal
+from typing import get_args
 
-SceneSplit = Literal["cv0", "cv1", "cv2"]
+from configs.segmentation_keys import Split
 
 # Finely labelled images of each city in the official train/ and val/.
 OFFICIAL = {
@@ -28,11 +28,11 @@ OFFICIAL = {
     },
     "val": {"frankfurt": 267, "lindau": 59, "munster": 174},
 }
-SPLITS = ("cv0", "cv1", "cv2")
+SPLITS = get_args(Split)
 _VAL_CITIES = 3
 
 
-def val_cities(split: SceneSplit) -> tuple[str, ...]:
+def val_cities(split: Split) -> tuple[str, ...]:
     """Return the cities that a split validates on; it trains on the others.
 
     The official val cities, then the official train cities, both sorted: three in a row from

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.store.cities import SceneSplit, val_cities
+from configs.segmentation_keys import Split
+from data.store.cities import val_cities
 from data.store.dataset import DataError
 from data.store.fingerprint import fingerprint
 from data.store.labels import IDS, NAMES
@@ -31,7 +32,7 @@ class SceneIndex:
             column; those in coarse images only of the classes chosen for it.
     """
 
-    split: SceneSplit
+    split: Split
     train: Pairs
     fine: int
     val: Pairs
@@ -62,7 +63,7 @@ class SceneIndex:
 
 
 def load_scene_index(
-    root: str | Path, split: SceneSplit, tile: int, coarse_classes: tuple[int, ...] = ()
+    root: str | Path, split: Split, tile: int, coarse_classes: tuple[int, ...] = ()
 ) -> SceneIndex:
     """Return a split; the first time, all label files are read (`python -m data.cityscapes`).
 

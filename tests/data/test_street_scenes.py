@@ -85,7 +85,7 @@ def test_borders_cut_objects(scenes):
 
 def test_coarse_labels_stay_inside():
     rng = np.random.default_rng(3)
-    _, ids = paint_scene(rng, *digits_of("train", *data.street_scenes._digits()))
+    _, ids = paint_scene(rng, *digits_of("train", *data.street_scenes.handwritten_digits()))
     less = coarse(ids)
     for y in range(64):
         for x in range(128):
