@@ -10,7 +10,7 @@ from torch import nn
 
 from configs.load import recorded_settings
 from configs.schema import Config
-from data.build import Loaders, build_loaders
+from data.build import Loaders, build_loaders, build_scene_loaders
 from foundation.errors import UserError
 from models import (
     ImageSizeError,
@@ -74,15 +74,13 @@ def loading(model: nn.Module, config: Config) -> Callable[[Any], dict[str, Any]]
 
 
 def loaders(
-    config: Config, seed: int, place: tuple[int, int], device: torch.device, channels_last: bool
+    config: Config, place: tuple[int, int], device: torch.device, channels_last: bool
 ) -> Loaders:
     """Return the run's data for one process; arguments are build_loaders'."""
+    to = (place, device, channels_last)
     if config.task == "classification":
-        classes = config.model.num_classes
-        return build_loaders(config.data, classes, seed, place, device, channels_last)
-    from data.build import build_scene_loaders
-
-    return build_scene_loaders(config.data, seed, place, device, channels_last)
+        return build_loaders(config.data, config.model.num_classes, config.seed, *to)
+    return build_scene_loaders(config.data, config.seed, *to)
 
 
 def check(config: Config, world: int) -> None:

@@ -43,9 +43,7 @@ def _train(config: Config, process: Process) -> None:
     agree(lambda: parts.check(config, process.world))
     channels_last = is_channels_last(config.train.channels_last, process.device)
     place = (process.rank, process.world)
-    loaders = agree(
-        lambda: parts.loaders(config, config.seed, place, process.device, channels_last)
-    )
+    loaders = agree(lambda: parts.loaders(config, place, process.device, channels_last))
     consensus.require_same(process, {"the data set's fingerprint": loaders.fingerprint})
     if config.task == "segmentation":
         agree(lambda: parts.check_whole_images(config, loaders.val.smallest))
