@@ -17,7 +17,7 @@ from padding.fast import geometry
 from results.render import render
 from results.tables.speed import speed_table
 
-FIRSTS = 11  # first iterations, of which the median is given
+FIRSTS = 11  # first iterations at most, of which the median is given
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def _first(
     """Measure the first iteration, in a process that has run the zero-padded network."""
     times, zeros = [], []
     run(base)
-    for _ in range(FIRSTS):
+    for _ in range(min(FIRSTS, arguments.rounds)):
         fresh = measure.twin(base, padding)
         for function in vars(geometry).values():  # what is remembered of the geometry
             getattr(function, "cache_clear", lambda: None)()
