@@ -1,10 +1,12 @@
 """What a set of runs says to a claim: effect, interval, corrected p, verdict."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from statistics import stdev
 from typing import Any
 
-from results.statistics import Difference, Values, holm, seeds_needed
+from results.power import seeds_needed
+from results.statistics import Difference, Values, holm, pooled
 
 ALPHA = 0.05
 POOLED = "all networks"
@@ -15,7 +17,7 @@ class Finding:
     """What one set of runs says to one claim of one network.
 
     Attributes:
-        test: its name.
+        test: its name, with the networks that a pooled test leaves out.
         effect: with its unit and, in brackets, its 95 % confidence interval.
         p: corrected by Holm within its claim's family; None where nothing can be tested.
         verdict: 'supported', 'not decided' or 'contradicted'.
@@ -56,9 +58,37 @@ def verdict(right: bool, p: float | None) -> str:
     return "supported" if right else "contradicted"
 
 
-def runs_needed(known: Difference, sides: tuple[Values, Values]) -> str:
-    """Return the runs a side that find a difference in 80 % of studies, '' where unknown."""
-    if any(len(side) < 2 for side in sides):
+def runs_needed(known: Difference, *sides: tuple[Values, Values]) -> str:
+    """Return the runs a padding that find a difference in 80 % of studies, '' where unknown.
+
+    Args:
+        known: the difference.
+        sides: its two sides; pooled, of each network.
+    """
+    if any(len(side) < 2 for both in sides for side in both):
         return ""
-    runs = seeds_needed(known.mean, [stdev(side.values()) for side in sides])
+    runs = seeds_needed(known.mean, [stdev(side.values()) for both in sides for side in both])
     return "" if runs is None else str(runs)
+
+
+Sides = Mapping[str, tuple[Values, Values]]  # by network: the two sides of a comparison
+
+
+def poolable(sides: Sides) -> tuple[Sides, str]:
+    """Return the networks with two runs a side, and the words that name the others.
+
+    Where a single network has them there is nothing to pool, and all are returned.
+    """
+    kept = {name: both for name, both in sides.items() if min(map(len, both)) > 1}
+    left = [name for name in sides if name not in kept]
+    if len(kept) < 2 or not left:
+        return sides, ""
+    return kept, f", without {', '.join(left)}"
+
+
+def pooled_finding(sides: Sides, pair: bool) -> Finding:
+    """Return what the mean over networks says to a claim that the first sides are higher."""
+    kept, without = poolable(sides)
+    known = pooled(kept.values(), pair)
+    finding = directed(known, known.p, runs_needed(known, *kept.values()))
+    return replace(finding, test=finding.test + without)

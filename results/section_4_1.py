@@ -12,10 +12,13 @@ from results.findings import (
     Findings,
     corrected,
     directed,
+    poolable,
+    pooled_finding,
     runs_needed,
     verdict,
 )
-from results.statistics import Difference, Values, difference, pooled, variance_ratio
+from results.power import seeds_for_ratio
+from results.statistics import Difference, Values, difference, variance_ratio
 from results.tables.accuracy import Numbers
 from results.tables.cross import Accuracies
 from results.tables.epochs import curves_of, default_accuracy, epochs_to
@@ -48,10 +51,11 @@ def accuracy_findings(numbers: Numbers, cross: Accuracies, margin: float, pair: 
             found[BEATS, arch] = directed(known, tested[key], runs_needed(known, sides[key]))
             found[ONE_RUN, arch] = _one_run(*sides[key])
         else:
-            found[SIMILAR.format(padding), arch] = _similar(known, tested[key], similar[key])
+            one = _similar(known, tested[key], similar[key])
+            one = replace(one, seeds=runs_needed(known, sides[key]))
+            found[SIMILAR.format(padding), arch] = one
     if len(partial) > 1:
-        known = pooled(partial.values(), pair)
-        found[BEATS, POOLED] = directed(known, known.p)
+        found[BEATS, POOLED] = pooled_finding(partial, pair)
     found |= _steadier(partial) | _suffers(cross, pair)
     return {key: one for key, one in found.items() if one}
 
@@ -90,14 +94,17 @@ def _steadier(partial: dict[str, tuple[Values, Values]]) -> Findings:
     ratios = {arch: variance_ratio([both]) for arch, both in partial.items()}
     p_of = corrected({arch: ratio and ratio.p for arch, ratio in ratios.items()})
     tests = {arch: (ratio, p_of[arch]) for arch, ratio in ratios.items() if ratio}
-    if len(tests) > 1 and (all_ := variance_ratio(partial.values())):
+    kept, without = poolable(partial)
+    if len(tests) > 1 and (all_ := variance_ratio(kept.values())):
         tests[POOLED] = (all_, all_.p)
+    counted = {arch: 1 for arch in tests} | {POOLED: len(kept)}
     return {
         (STEADIER, arch): Finding(
-            "F",
+            "F" + without * (arch == POOLED),
             f"variance ratio {ratio.ratio:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
             p,
             verdict(ratio.ratio > 1, p),
+            f"{seeds_for_ratio(ratio.ratio, counted[arch]) or ''}",
         )
         for arch, (ratio, p) in tests.items()
     }
@@ -115,7 +122,10 @@ def _suffers(cross: Accuracies, pair: bool) -> Findings:
         arch: one for arch, sides in losses.items() if (one := difference(*sides, pair)) is not None
     }
     p_of = corrected({arch: one.p for arch, one in known.items()})
-    return {(SUFFERS, arch): directed(one, p_of[arch]) for arch, one in known.items()}
+    return {
+        (SUFFERS, arch): directed(one, p_of[arch], runs_needed(one, tuple(losses[arch])))
+        for arch, one in known.items()
+    }
 
 
 def sooner(runs: list[Run]) -> Findings:

@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from results import printed
-from results.findings import POOLED, Finding, Findings, corrected, directed, runs_needed
+from results.findings import (
+    POOLED,
+    Finding,
+    Findings,
+    corrected,
+    directed,
+    pooled_finding,
+    runs_needed,
+)
 from results.mode_scores import ModeScores
-from results.statistics import Values, difference, pooled
+from results.statistics import Values, difference
 from results.tables.mean_iou import Key
 
 BEATS_MIOU = "partial beats zero in mIoU (Table 5)"
@@ -39,8 +47,8 @@ def miou_findings(numbers: Mapping[Key, Values], pair: bool) -> Findings:
         for study, one in known.items()
     }
     if len(sides) > 1:
-        together = pooled(sides.values(), pair)
-        found[BEATS_MIOU, POOLED] = directed(together, together.p)
+        named = {study_name(study): both for study, both in sides.items()}
+        found[BEATS_MIOU, POOLED] = pooled_finding(named, pair)
     return found
 
 
@@ -55,7 +63,8 @@ def gain_findings(gains: Gains, pair: bool) -> Findings:
         }
         p_of = corrected({study: one.p for study, one in known.items()})
         for study, one in known.items():
-            finding = directed(one, p_of[study])
+            both = studies[study]["partial"], studies[study]["zero"]
+            finding = directed(one, p_of[study], runs_needed(one, both))
             alone = one.error is None
             found[claim, study_name(study)] = (
                 replace(finding, test="one run each, no test") if alone else finding

@@ -43,7 +43,7 @@ class Difference:
         mean: in percentage points.
         error, freedom: its standard error and that error's degrees of freedom; None where there is
             one run a side.
-        method: 'paired' by seed, or 'Welch' where the sides share no seed or shall not be paired.
+        method: 'paired' by seed, or 'Welch' of all runs, where `difference` does not pair them.
         n: runs of the smaller side, pairs under 'paired'; pooled, of all networks.
     """
 
@@ -77,9 +77,10 @@ class Difference:
 
 
 def difference(values: Values, base: Values, pair: bool = True) -> Difference | None:
-    """Return mean(values) - mean(base), over the seeds that both have where there are any.
+    """Return mean(values) - mean(base), paired over the seeds that both have.
 
-    One seed means the same first weights, order, crops and flips under every padding.
+    One seed means the same first weights, order, crops and flips under every padding. Of a single
+    shared seed nothing can be tested: where both sides have more runs, Welch's test takes them all.
 
     Args:
         values, base: the two sides.
@@ -101,7 +102,7 @@ def pooled(pairs: Iterable[tuple[Values, Values]], pair: bool = True) -> Differe
     for values, base in pairs:
         if not values or not base:
             continue
-        common = values.keys() & base.keys() if pair else ()
+        common = _shared(values, base) if pair else set()
         sides = [[values[seed] - base[seed] for seed in sorted(common)]]
         if not common:
             paired = False
@@ -113,6 +114,12 @@ def pooled(pairs: Iterable[tuple[Values, Values]], pair: bool = True) -> Differe
         return None
     method = "paired" if paired else "Welch"
     return Difference(fmean(means), *_error(samples, len(means)), method, runs)
+
+
+def _shared(values: Values, base: Values) -> set[int]:
+    """Return the seeds to pair; none where Welch's test of all runs says more."""
+    common = values.keys() & base.keys()
+    return set() if len(common) == 1 and min(len(values), len(base)) > 1 else common
 
 
 def _error(samples: list[list[float]], parts: int) -> tuple[float | None, float | None]:
@@ -156,17 +163,19 @@ class VarianceRatio:
 def variance_ratio(pairs: Iterable[tuple[Values, Values]]) -> VarianceRatio | None:
     """Return base's variance over values', of one network or pooled over several.
 
-    Pooled: sums of squares around each network's own means, over their degrees of freedom.
+    Pooled: sums of squares around each network's own means, over their degrees of freedom. A
+    network with one run on either side does not count: each has a spread of its own.
 
     Returns:
         None without two runs a side, or where a side does not vary at all.
     """
     squares, freedom = [0.0, 0.0], [0, 0]
     for sides in pairs:
+        if min(map(len, sides)) < 2:
+            continue
         for i, side in enumerate(sides):
-            if len(side) > 1:
-                squares[i] += variance(side.values()) * (len(side) - 1)
-                freedom[i] += len(side) - 1
+            squares[i] += variance(side.values()) * (len(side) - 1)
+            freedom[i] += len(side) - 1
     if not all(squares):
         return None
     ratio = (squares[1] / freedom[1]) / (squares[0] / freedom[0])
@@ -175,35 +184,3 @@ def variance_ratio(pairs: Iterable[tuple[Values, Values]]) -> VarianceRatio | No
     p = min(1.0, 2 * float(min(f.cdf(ratio), f.sf(ratio))))
     low, high = (float(ratio / f.ppf(q)) for q in (1 - tail, tail))
     return VarianceRatio(ratio, low, high, p)
-
-
-def seeds_needed(mean: float, spreads: Sequence[float], alpha: float = 0.05) -> int | None:
-    """Return the runs a side with which a difference is found in 80 % of studies (t-test).
-
-    Args:
-        mean: the difference.
-        spreads: the two sides' standard deviations.
-        alpha: chance of finding one that is not there.
-
-    Returns:
-        None beyond 10,000, or without a spread.
-    """
-    from statsmodels.stats.power import TTestIndPower
-
-    spread = math.sqrt(fmean([one**2 for one in spreads]))
-    if not spread or not mean:
-        return None
-    power = TTestIndPower()
-
-    def enough(runs: int) -> bool:
-        return power.power(abs(mean) / spread, runs, alpha) >= 0.8
-
-    low, high = 1, 2
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > 10_000:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

@@ -115,16 +115,18 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 
 _SIDES = (
     "paper: its printed runs; whose seeds pair is not known, so Welch. ours: paired by seed "
-    "where both rows have one."
+    "(Welch where they share none, or one while both have more)."
 )
 _VERDICTS = (
     f"supported, contradicted: p < {ALPHA:g} in the claim's direction, against it. Not decided "
     "is no evidence of no effect."
 )
 _RUNS = (
-    "seeds: runs a padding with which a t-test finds the effect in 80 % of studies, were "
-    "effect and spreads as measured; without correction."
+    "seeds: runs a padding (and network) with which the effect is found in 80 % of studies, were "
+    "effect and spreads as measured: t-test that it is not 0 (also where the verdict is TOST's), "
+    "F-test for spreads; without correction."
 )
+_POOLED = f"{POOLED}: those with two runs or more of both paddings; the test names the others."
 
 
 def _notes(margin: float) -> tuple[str, ...]:
@@ -135,6 +137,7 @@ def _notes(margin: float) -> tuple[str, ...]:
         "alone.",
         f"similar: within {margin:g} points by two one-sided tests (TOST; p is theirs, of one "
         "family of its own), or significantly worse.",
+        _POOLED,
         _VERDICTS,
         _RUNS,
     )
@@ -147,6 +150,7 @@ _SCENE_NOTES = (
     "Tables 6 and 7: by how much more partial gains than zero, from whole images to tiles, and "
     "from all of the tiles to what is left of them. The paper's are of one run each; whether it "
     "leaves out the centre of each image or of each tile is not known, so it stands in both rows.",
+    _POOLED,
     _VERDICTS,
     _RUNS,
 )

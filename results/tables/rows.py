@@ -9,8 +9,8 @@ from results.statistics import Difference, Values, difference, half_interval
 
 METHODS = (
     "± and [ ]: 95 % confidence intervals (Student's t). diff: paired by seed, over the seeds that "
-    "both rows have; W: Welch, where they share none. p: two-sided, of no difference, Holm's "
-    "correction over this table."
+    "both rows have; W: Welch, over all runs, where they share no seed, or one while both have "
+    "more. p: two-sided, of no difference, Holm's correction over this table."
 )
 
 

@@ -47,6 +47,24 @@ def test_ours_beside_the_papers(papers_runs):  # noqa: F811
     assert found[SOONER, "resnet50"]["ours: effect"].endswith("%")
 
 
+def test_a_network_with_one_seed_is_left_out_of_what_is_pooled(tmp_path):
+    for arch, seeds in (("vgg16_bn", 5), ("resnet50", 5), ("resnet101", 1)):
+        for seed in range(1, seeds + 1):
+            write_run(tmp_path, arch, "zero", seed, 76 + seed / 10, 75)
+            write_run(tmp_path, arch, "partial", seed, 77 + (seed % 3) / 10, 75)
+    found = rows(claims_table(collect(tmp_path), "best", 0.25))
+    assert found[BEATS, POOLED]["ours: test"] == "paired t, n = 10, without resnet101"
+    assert found[BEATS, POOLED]["ours: verdict"] == "supported"
+    assert found[STEADIER, POOLED]["ours: test"] == "F, without resnet101"
+    assert found[BEATS, "resnet101"]["ours: effect"] == "+1.000 points"
+
+
+def test_each_effect_has_the_seeds_that_find_it():
+    for (claim, network), row in rows(claims_table([], "best", 0.25)).items():
+        few = claim == ONE_RUN or row["paper: effect"].startswith("variance ratio 1.0")
+        assert row["paper: seeds"].isdecimal() or few, (claim, network)
+
+
 def test_our_own_effects_in_every_direction(tmp_path):
     """A study whose answer is known: partial better, reflect much worse, replicate the same."""
     for seed in (1, 2, 3, 4):

@@ -11,12 +11,12 @@ from statsmodels.stats.power import tt_ind_solve_power
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from results import printed
+from results.power import seeds_for_ratio, seeds_needed
 from results.statistics import (
     difference,
     half_interval,
     holm,
     pooled,
-    seeds_needed,
     variance_ratio,
 )
 from results.tables.accuracy import printed_numbers
@@ -121,6 +121,46 @@ def test_seeds_needed_is_statsmodels(effect):
     assert needed == 2 or power[1] < 0.8
     assert seeds_needed(0.0, [1.0, 1.0]) is None
     assert seeds_needed(1e-4, [1.0, 1.0]) is None
+
+
+def test_seeds_for_a_mean_over_networks_and_for_a_ratio_are_simulations():
+    rng = np.random.default_rng(0)
+    needed = seeds_needed(0.5, [1.0, 0.8] * 3)
+    assert needed < seeds_needed(0.5, [1.0, 0.8])
+    found = 0
+    for _ in range(1000):
+        both = [
+            [dict(enumerate(rng.normal(mean, sd, needed))) for mean, sd in ((0.5, 1.0), (0, 0.8))]
+            for _ in range(3)
+        ]
+        found += pooled(both, pair=False).p < 0.05
+    assert found / 1000 == pytest.approx(0.82, abs=0.04)
+    for ratio, networks in ((4.0, 1), (3.0, 3), (0.25, 1)):
+        freedom = networks * (seeds_for_ratio(ratio, networks) - 1)
+        drawn = ratio * stats.f(freedom, freedom).rvs(4000, random_state=0)
+        reject = (drawn > stats.f.ppf(0.975, freedom, freedom)) | (
+            drawn < stats.f.ppf(0.025, freedom, freedom)
+        )
+        assert reject.mean() == pytest.approx(0.81, abs=0.03)
+    assert seeds_for_ratio(1.0) is None
+
+
+def test_one_shared_seed_throws_nothing_away():
+    values = {seed: 76.5 + seed / 50 for seed in range(5, 10)}
+    base = {seed: 76 + seed / 40 for seed in range(1, 6)}
+    known = difference(values, base)
+    assert (known.method, known.n) == ("Welch", 5)
+    assert known.p == pytest.approx(stats.ttest_ind(*lists(values, base), equal_var=False).pvalue)
+    # Where a side has but that run there is nothing else to show.
+    assert difference({5: 77.0}, base).mean == pytest.approx(77 - base[5])
+    assert difference({5: 77.0}, base).method == "paired"
+
+
+def test_a_network_with_one_run_on_a_side_adds_no_spread():
+    steady = [({1: 1.0, 2: 1.2, 3: 1.1}, {1: 1.0, 2: 1.3, 3: 1.1})] * 2
+    wild = ({1: 50.0}, {1: 10.0, 2: 90.0, 3: 50.0})
+    assert variance_ratio([*steady, wild]) == variance_ratio(steady)
+    assert variance_ratio([wild]) is None
 
 
 def test_what_cannot_be_tested():
