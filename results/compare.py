@@ -1,8 +1,6 @@
 """Two sets of runs side by side: averages, recipes, classes, confusions."""
 
-from collections.abc import Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
@@ -11,21 +9,14 @@ from records.score import SCORES
 from results import printed
 from results.collect import STUDIED, Run
 from results.departures import setting_text
-from results.predictions import (
-    Predictions,
-    class_accuracy,
-    confusions,
-    has_predictions,
-    predictions,
-    same_images,
-)
+from results.predictions import Predictions, has_predictions, predictions
 from results.render import Table
 from results.statistics import Values
-from results.tables.accuracy import numbers_of
+from results.tables.accuracy import Numbers, numbers_of
+from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.class_iou import class_iou_table
-from results.tables.rows import average_cells, cell, diff_cells
-
-_SHOWN = 20  # classes, and confusions of a side
+from results.tables.groups_alike import NOT_ALIKE, Groups, Key, alike, left_out
+from results.tables.rows import average_cells, by_split, diff_cells, groups
 
 
 def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> list[Table]:
@@ -42,33 +33,44 @@ def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> li
     tasks = {run.task for run in (*a, *b)}
     if len(tasks) > 1:
         raise RunError(f"runs of {' and '.join(sorted(tasks))}: compare two sets of one task")
-    made = [_averages(a, b)]
+    first = _averages(a, b)
     if tasks == {"segmentation"}:
-        return [*made, *_scene_classes(a, b)]
-    sides = {"A": _found(a, padding), "B": _found(b, padding)}
-    known = {side: found for side, found in sides.items() if found}
-    notes = [_without(side) for side in sides if side not in known]
-    if len(known) == 2:
+        classes, notes = _scene_classes(a, b)
+    else:
+        classes, notes = _classes(_found(a, padding), _found(b, padding))
+    return [replace(first, notes=(*first.notes, *notes)), *classes]
+
+
+def _found(runs: list[Run], padding: str | None) -> Groups[Predictions]:
+    known = [run for run in runs if run.finished and has_predictions(run, padding or run.padding)]
+    return {
+        key: [predictions(run, padding or run.padding) for run in group]
+        for key, group in groups(known).items()
+    }
+
+
+def _classes(a: Groups[Predictions], b: Groups[Predictions]) -> tuple[list[Table], list[str]]:
+    """Return the tables of classes and confusions, and notes about what there is none of."""
+    sides, made, notes = {"A": a, "B": b}, [], []
+    if all(sides.values()):
+        matched = alike(a, b)
+        if matched is None:
+            return [], [NOT_ALIKE]
+        sides = dict(zip(sides, matched, strict=True))
+        notes += left_out(matched, a, b)
         try:
-            made.append(per_class_table(sides["A"], sides["B"]))
+            made.append(per_class_table(*matched))
         except RunError as error:
             notes.append(f"No comparison by classes: {error}")
-    for side, found in known.items():
+    for side, found in sides.items():
+        if not found:
+            notes.append(f"{side} has no predictions: run evaluate.py on its run directories.")
+            continue
         try:
             made.append(confusion_table(found, side))
         except RunError as error:
             notes.append(f"No confusions of {side}: {error}")
-    first = made[0]
-    return [Table(**(vars(first) | {"notes": (*first.notes, *notes)})), *made[1:]]
-
-
-def _found(runs: list[Run], padding: str | None) -> list[Predictions]:
-    known = [(run, padding or run.padding) for run in runs if run.finished]
-    return [predictions(run, used) for run, used in known if has_predictions(run, used)]
-
-
-def _without(side: str) -> str:
-    return f"{side} has no predictions: run evaluate.py on its run directories."
+    return made, notes
 
 
 def _averages(a: list[Run], b: list[Run]) -> Table:
@@ -76,14 +78,13 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
     for split in sorted({run.split for run in (*a, *b)}):
         parts = [[run for run in runs if run.split == split] for runs in (a, b)]
         sides = [{m: numbers_of(runs, m) for m in ("best", "last5_avg")} for runs in parts]
-        keys = sorted({*sides[0]["best"], *sides[1]["best"]}, key=lambda key: printed.place(*key))
         rows += [
             (
-                f"{printed.network(*key)} {printed.split(split)}".rstrip(),
+                f"{name} {printed.split(split)}".rstrip(),
                 measure,
-                *_row(*(side[measure].get(key, {}) for side in sides)),
+                *_row(*(side[measure].get(key, {}) for side, key in zip(sides, keys, strict=True))),
             )
-            for key in keys
+            for name, keys in _rows(*(side["best"] for side in sides)).items()
             for measure in sides[0]
         ]
     return Table(
@@ -97,14 +98,24 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
             *_recipes(a, b),
             *_data(a, b),
             "± and [ ]: 95 % confidence intervals; B - A: paired by seed, over the seeds that both "
-            "have; W: Welch.",
+            "have; W: Welch, where they share no seed, or one while both have more.",
         ),
     )
 
 
+def _rows(a: Numbers, b: Numbers) -> dict[str, tuple[Key, Key]]:
+    """Return what stands in a row: one network and padding, or the only one of each side."""
+    if len(a) == len(b) == 1 and a.keys() != b.keys():
+        keys = next(iter(a)), next(iter(b))
+        return {" → ".join(printed.network(*key) for key in keys): keys}
+    both = sorted({*a, *b}, key=lambda key: printed.place(*key))
+    return {printed.network(*key): (key, key) for key in both}
+
+
 def _row(a: Values, b: Values) -> tuple[str, ...]:
     cells = [(*average_cells(side, ""), str(len(side))) for side in (a, b)]
-    return (*cells[0], *cells[1], *diff_cells(b, a, 1)[:2])
+    # A difference over fewer seeds than a side's mean is marked.
+    return (*cells[0], *cells[1], *diff_cells(b, a, max(len(a), len(b)))[:2])
 
 
 def _places(runs: list[Run]) -> str:
@@ -137,75 +148,16 @@ def _data(a: list[Run], b: list[Run]) -> tuple[str, ...]:
     )
 
 
-def _scene_classes(a: list[Run], b: list[Run]) -> list[Table]:
-    """Return a table of classes for each split that both sides have finished runs of."""
-    finished = [[run for run in runs if run.finished] for runs in (a, b)]
-    splits = sorted({run.split for run in finished[0]} & {run.split for run in finished[1]})
-    return [
-        class_iou_table(*([run for run in runs if run.split == split] for runs in finished))
-        for split in splits
-    ]
-
-
-def per_class_table(a: Sequence[Predictions], b: Sequence[Predictions]) -> Table:
-    """Return the classes whose accuracy differs most between two sets of evaluations.
-
-    Raises:
-        RunError: they are not of the same images and classes.
-    """
-    same_images([*a, *b])
-    if len({one.classes for one in (*a, *b)}) > 1:
-        raise RunError(
-            f"{a[0].file} and {b[0].file}: name different classes; those of an older version have "
-            f"numbers for names until evaluate.py runs again"
-        )
-    each = [class_accuracy(side) for side in (a, b)]
-    means = [side.mean(axis=0) for side in each]
-    gain = means[1] - means[0]
-    counts = np.bincount(a[0].label, minlength=len(gain))
-    order = [i for i in np.argsort(-np.abs(gain), kind="stable").tolist() if counts[i]]
-    return Table(
-        name="compare_classes",
-        title="Classes whose accuracy (%) differs most",
-        names=1,
-        columns=("class", "images", "A", "B", "B - A"),
-        rows=tuple(
-            (
-                a[0].classes[i],
-                str(counts[i]),
-                *(cell(float(value)) for value in (means[0][i], means[1][i], gain[i])),
-            )
-            for i in order[:_SHOWN]
-        ),
-        notes=(
-            f"Means of {len(a)} and {len(b)} runs' evaluations; {min(_SHOWN, len(order))} of "
-            f"{len(order)} classes.",
-        ),
-    )
-
-
-def confusion_table(found: Sequence[Predictions], side: str = "") -> Table:
-    """Return the pairs of classes that a set of evaluations mixes up most.
-
-    Raises:
-        RunError: the evaluations are not of the same images.
-    """
-    same_images(found)
-    table = confusions(found)
-    images = table.sum(axis=1)
-    np.fill_diagonal(table, 0)
-    n, names = len(table), found[0].classes
-    order = np.argsort(-table, axis=None, kind="stable")[:_SHOWN].tolist()
-    rows = [
-        (names[i // n], names[i % n], str(count), f"{100 * count / images[i // n]:.1f} %")
-        for i in order
-        if (count := int(table.flat[i]))
-    ]
-    return Table(
-        name="confusions" + (f"_{side.lower()}" if side else ""),
-        title="Largest confusions" + (f" of {side}" if side else ""),
-        names=2,
-        columns=("class", "taken for", "times", "of the class's images"),
-        rows=tuple(rows),
-        notes=(f"Over {len(found)} runs' evaluations.",),
-    )
+def _scene_classes(a: list[Run], b: list[Run]) -> tuple[list[Table], list[str]]:
+    """Return a table of classes for each split that both sides have finished runs of, and notes."""
+    finished = [by_split(run for run in runs if run.finished) for runs in (a, b)]
+    made, notes = [], []
+    for split in sorted(finished[0].keys() & finished[1].keys()):
+        both = [groups(side[split]) for side in finished]
+        matched = alike(*both)
+        if matched is None:
+            notes.append(f"Split {split}: {NOT_ALIKE}")
+            continue
+        made.append(class_iou_table(split, *matched))
+        notes += [f"Split {split}: {note}" for note in left_out(matched, *both)]
+    return made, notes

@@ -9,9 +9,10 @@ import pytest
 from foundation.files import read_json, write_json
 from records.errors import RunError
 from results.collect import collect
-from results.compare import compare_tables, confusion_table, per_class_table
+from results.compare import compare_tables
 from results.figures.where import known_by, where
 from results.predictions import Predictions, predictions, same_images
+from results.tables.class_accuracy import confusion_table, per_class_table
 from tests.results.test_predictions import CLASSES, LABELS, guesses, write_predictions
 from tests.results.test_results import cells_of, write_run
 
@@ -37,18 +38,69 @@ def made(labels, *predicted):
     return [Predictions(f"eval_{i}", labels, np.array(p), names) for i, p in enumerate(predicted)]
 
 
+def group(found, padding="zero"):
+    return {("resnet50", padding): found}
+
+
+def test_a_subset_of_seeds_is_marked_and_no_run_thrown_away(tmp_path):
+    for side, seeds in (("a", (1, 2, 3)), ("b", (2, 3, 4, 5)), ("c", (3, 4, 5))):
+        for seed in seeds:
+            write_run(tmp_path / side, "resnet50", "zero", seed, 76 + seed / 10, 75)
+    a, b, c = (collect(tmp_path / side) for side in "abc")
+    assert cells_of(compare_tables(a, b)[0])[0]["B - A"] == "0.000 (2/4 seeds)"
+    assert cells_of(compare_tables(a, c)[0])[0]["B - A"] == "0.200 W"
+
+
+def test_one_network_a_side_stands_in_one_row(tmp_path):
+    one_run(tmp_path / "a", "zero", 1, 0.6)
+    one_run(tmp_path / "b", "partial", 1, 0.9)
+    averages, classes, *_ = compare_tables(*(collect(tmp_path / side) for side in "ab"))
+    [best, last5] = cells_of(averages)
+    assert best["Network"] == last5["Network"] == "resnet50_zero → resnet50_partial"
+    assert best["B - A"] == "0.000"
+    assert classes.title.endswith(": A resnet50_zero, B resnet50_partial")
+
+
+def test_classes_of_what_both_sides_have(tmp_path):
+    """B's partial runs are much better, and no gain of its zero runs."""
+    for side, paddings in (("a", {"zero": 0.3}), ("b", {"zero": 0.3, "partial": 0.95})):
+        for padding, right in paddings.items():
+            for seed in (1, 2):
+                one_run(tmp_path / side, padding, seed, right)
+    one_run(tmp_path / "c", "reflect", 1, 0.9)
+    a, b, c = (collect(tmp_path / side) for side in "abc")
+    _, classes, *confused = tables = compare_tables(a, b)
+    assert {row["B - A"] for row in cells_of(classes)} == {"0.000"}
+    assert confused[1].notes == ("Over 2 runs' evaluations of resnet50_zero.",)
+    assert "without what the other side lacks: resnet50_partial of B." in notes_of(tables)
+    [averages] = compare_tables(b, c)
+    assert "No comparison by classes: the sides have no network and padding" in notes_of([averages])
+
+
+def test_each_network_counts_alike():
+    right, wrong = made([0, 1], [0, 1]), made([0, 1], [1, 0])
+    a = group(right) | group(wrong, "partial")
+    b = group(right) | group(wrong * 3, "partial")
+    table = per_class_table(a, b)
+    assert {row["B - A"] for row in cells_of(table)} == {"0.000"}
+    assert (
+        "of resnet50_zero, resnet50_partial, each network and padding counting alike"
+        in (table.notes[0])
+    )
+
+
 def test_tables_by_hand():
     a = made([0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 2])
     b = made([0, 0, 1, 1], [0, 0, 2, 2])
-    rows = [tuple(row.values()) for row in cells_of(per_class_table(a, b))]
+    rows = [tuple(row.values()) for row in cells_of(per_class_table(group(a), group(b)))]
     # Class c has no images, and none of a class's accuracies is over other classes' images.
     assert rows == [
         ("b", "2", "75.000", "0.000", "-75.000"),
         ("a", "2", "50.000", "100.000", "50.000"),
     ]
-    rows = [tuple(row.values()) for row in cells_of(confusion_table(a))]
+    rows = [tuple(row.values()) for row in cells_of(confusion_table(group(a)))]
     assert rows == [("a", "b", "2", "50.0 %"), ("b", "c", "1", "25.0 %")]
-    assert confusion_table(made([0, 1], [0, 1])).rows == ()
+    assert confusion_table(group(made([0, 1], [0, 1]))).rows == ()
     assert known_by(a, b).tolist() == [[0, 1], [1, 0], [1, 1]]
 
 

@@ -10,11 +10,12 @@ from sklearn.metrics import confusion_matrix, recall_score
 from foundation.errors import run_command
 from results.__main__ import main
 from results.collect import collect
-from results.compare import compare_tables, confusion_table, per_class_table
+from results.compare import compare_tables
 from results.figures.contact_sheet import contact_sheet, gained, images
 from results.figures.make import make_figures
 from results.figures.where import known_by
 from results.predictions import class_accuracy, confusions, predictions
+from results.tables.class_accuracy import confusion_table, per_class_table
 from tests.results.test_results import cells_of, write_evaluation, write_run
 
 CLASSES = [f"class <{i}>" for i in range(10)]
@@ -60,7 +61,7 @@ def test_classes_and_confusions_are_scikit_learns(study):
     assert np.array_equal(confusions(zero), together)
     recalls = [100 * recall_score(one.label, one.prediction, average=None) for one in zero]
     assert class_accuracy(zero) == pytest.approx(np.array(recalls))
-    row = cells_of(confusion_table(zero))[0]
+    row = cells_of(confusion_table({("resnet50", "zero"): zero}))[0]
     i, j = (CLASSES.index(row[column]) for column in ("class", "taken for"))
     np.fill_diagonal(together, 0)
     assert int(row["times"]) == together[i, j] == together.max()
@@ -94,7 +95,9 @@ def test_compare_names_classes_and_recipes(study, tmp_path, main_of):
     averages, classes, *sides = compare_tables(collect(study), collect(other))
     assert [table.name for table in sides] == ["confusions_a", "confusions_b"]
     [best, _, *_] = [row for row in cells_of(averages) if row["Network"] == "resnet50_zero"]
-    assert (best["A"], best["B"], best["B - A"], best["A n"]) == ("76.000", "77.000", "1.000", "3")
+    assert (best["A"], best["B"], best["B - A"], best["A n"]) == (
+        *("76.000", "77.000", "1.000 (2/3 seeds)", "3"),
+    )
     gains = [abs(float(row["B - A"])) for row in cells_of(classes)]
     assert gains == sorted(gains, reverse=True)
     # One run directory is a set of one.
@@ -114,8 +117,9 @@ def test_what_cannot_be_compared_is_said(study, tmp_path):
     assert any("of different images" in note for note in averages.notes)
     write_predictions(run, LABELS, LABELS, classes=None)
     assert found(collect(other), "zero")[0].classes == tuple("0123456789")
+    both = [{("resnet50", "zero"): found(runs, "zero")} for runs in (a, collect(other))]
     with pytest.raises(ValueError, match="name different classes"):
-        per_class_table(found(a, "zero"), found(collect(other), "zero"))
+        per_class_table(*both)
 
 
 def test_damaged_predictions_are_refused(study, tmp_path, main_of):
