@@ -21,7 +21,7 @@ from results.power import seeds_for_ratio
 from results.statistics import Difference, Values, difference, variance_ratio
 from results.tables.accuracy import Numbers
 from results.tables.cross import Accuracies
-from results.tables.epochs import curves_of, default_accuracy, epochs_to
+from results.tables.epochs import at_level, epochs_to
 
 BEATS = "partial beats zero (Sections 1, 4.1; Tables 2, 3)"
 STEADIER = "partial spreads less than zero (Section 4.1)"
@@ -129,18 +129,23 @@ def _suffers(cross: Accuracies, pair: bool) -> Findings:
 
 
 def sooner(runs: list[Run]) -> Findings:
-    """Compare the epochs to an accuracy that every zero and partial run of a network reaches."""
-    known, levels = {}, {}
-    for arch in dict.fromkeys(run.arch for run in runs):
-        shown = [run for run in runs if run.arch == arch and run.padding in ("zero", "partial")]
-        curves = curves_of(shown)
-        if len(curves) == 2:
-            levels[arch] = default_accuracy(curves)
-            taken = epochs_to(curves, levels[arch])
-            known[arch] = difference(taken["zero"], taken["partial"])
+    """Compare the epochs to an accuracy that every run of a network reaches (`at_level`)."""
+    known, levels, sides = {}, {}, {}
+    finished = [run for run in runs if run.finished]
+    for arch in dict.fromkeys(run.arch for run in finished):
+        curves, level, _ = at_level([run for run in finished if run.arch == arch])
+        if {"zero", "partial"} <= curves.keys():
+            taken = epochs_to(curves, level)
+            levels[arch], sides[arch] = level, (taken["zero"], taken["partial"])
+            known[arch] = difference(*sides[arch])
     p_of = corrected({arch: one.p for arch, one in known.items()})
     return {
-        (SOONER, arch): directed(one, p_of[arch], unit=f"epochs sooner at {levels[arch]:g} %")
+        (SOONER, arch): directed(
+            one,
+            p_of[arch],
+            runs_needed(one, sides[arch]),
+            f"epochs sooner at {levels[arch]:g} %",
+        )
         for arch, one in known.items()
     }
 

@@ -8,7 +8,7 @@ from records.errors import RunError
 from records.score import SCORES
 from results.collect import Run
 from results.figures import style
-from results.tables.epochs import Curves, curves_of, default_accuracy, first_epoch, mean_curve
+from results.tables.epochs import Curves, at_level, first_epoch, mean_curve
 from results.tables.rows import unfinished
 
 _ENOUGH = 10  # epochs that are worth a closer look at their last part
@@ -21,16 +21,16 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
     A dot marks the first epoch after which the mean curve is at `accuracy` or above.
 
     Args:
-        runs: of one network and split; unfinished ones do not count.
-        accuracy: to mark, in percent; None: `default_accuracy`.
+        runs: of one network and split; unfinished and diverged ones do not count.
+        accuracy: to mark, in percent; None: the network's level, `at_level`.
 
     Raises:
         RunError: no run is finished.
     """
-    measured = curves_of(runs)
-    if not measured:
+    if not any(run.finished for run in runs):
         raise RunError("no run is finished")
-    level = default_accuracy(measured) if accuracy is None else accuracy
+    measured, level, left = at_level(runs)
+    level = level if accuracy is None else accuracy
     longest, score = max((run.rows for run in runs if run.finished), key=len), SCORES[runs[0].task]
     trained = [score.done(row) for row in longest]
     panels = 2 if len(trained) >= _ENOUGH else 1
@@ -53,6 +53,7 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
         figure,
         f"Lines: mean over the seeds; bands: lowest to highest; marks: first mean of "
         f"{level:g} % or more.",
+        *left,
         *unfinished(runs),
     )
     return figure

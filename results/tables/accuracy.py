@@ -10,6 +10,7 @@ from results.collect import Run
 from results.departures import differing, not_imagenet
 from results.render import Table
 from results.statistics import StdevFormula, Values, holm, stdev
+from results.tables.diverged import RULE, diverged
 from results.tables.rows import (
     METHODS,
     average_cells,
@@ -58,7 +59,7 @@ def accuracy_tables(
 ) -> list[Table]:
     """Return the table, and where a run diverged a second one without such runs."""
     table = accuracy_table(runs, measure, seeds, formula, columns)
-    wrong = {(*key, seed) for key, v in numbers_of(runs, measure).items() for seed in diverged(v)}
+    wrong = diverged(numbers_of(runs, measure))
     kept = [run for run in runs if (run.arch, run.padding, run.seed) not in wrong]
     if not wrong:
         return [table]
@@ -85,10 +86,10 @@ def accuracy_table(
     """
     number = 2 if measure == "best" else 3
     numbers = numbers_of(runs, measure)
-    tested = _differences(numbers, seeds)
+    tested, wrong = _differences(numbers, seeds), diverged(numbers)
     rows = [
         {"Network": printed.network(*key)}
-        | _seed_cells(values, seed_columns(runs, seeds), measure)
+        | _seed_cells(key, values, seed_columns(runs, seeds), measure, wrong)
         | _average(values, incomplete(len(values), seeds) + _short(runs, key, measure))
         | tested[key]
         | {"stdev": _stdev(values, key[1], formula, seeds)}
@@ -113,9 +114,10 @@ def accuracy_table(
 _RANGE = "in paper's range"
 
 
-def _seed_cells(values: Values, seeds: list[int | None], measure: Measure) -> dict[str, str]:
-    wrong = diverged(values)
-    cells = (cell(values.get(seed), " diverged" * (seed in wrong)) for seed in seeds)
+def _seed_cells(
+    key: tuple[str, str], values: Values, seeds: list[int | None], measure: Measure, wrong: set
+) -> dict[str, str]:
+    cells = (cell(values.get(seed), " diverged" * ((*key, seed) in wrong)) for seed in seeds)
     return dict(zip(seed_names(seeds, f"_{measure}"), cells, strict=True))
 
 
@@ -159,11 +161,6 @@ def _paper(number: int) -> dict[str, dict[str, str]]:
     return {row["Network"]: row for row in printed.table(number)}
 
 
-def diverged(values: Values) -> list[int]:
-    """Return the seeds whose run has less than half the accuracy of the row's best run."""
-    return [seed for seed, value in values.items() if value < max(values.values()) / 2]
-
-
 def _highest(numbers: Numbers) -> list[int]:
     """Return the rows of the highest average of each network, which the paper prints bold."""
     averages = {key: mean(values) for key, values in numbers.items() if values}
@@ -192,8 +189,7 @@ def _notes(
     papers = _paper(2).keys()
     missing = len(papers - {printed.network(*key) for key in numbers})
     absent = (f"{missing} of the paper's {len(papers)} rows have no runs here.",) * bool(missing)
-    wrong = any(map(diverged, numbers.values()))
-    marked = ("diverged: less than half of what the row's best run has.",) if wrong else ()
+    marked = (f"{RULE}.",) if diverged(numbers) else ()
     return (
         *not_imagenet(runs),
         *differing(runs),

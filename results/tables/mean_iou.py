@@ -8,8 +8,9 @@ from results.collect import Run
 from results.departures import differing, not_cityscapes
 from results.render import Table
 from results.statistics import Values, holm
-from results.tables.accuracy import Columns, diverged, numbers_of
+from results.tables.accuracy import Columns, numbers_of
 from results.tables.cross import cross_table, matrix_table
+from results.tables.diverged import RULE, diverged
 from results.tables.rows import (
     METHODS,
     average_cells,
@@ -55,13 +56,14 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
     """
     numbers = miou_numbers(runs)
     shown = seed_columns(runs, seeds)
-    tested = difference_cells(numbers, seeds)
+    tested, wrong = difference_cells(numbers, seeds), diverged(numbers)
     rows = []
     for key, values in numbers.items():
         split, arch, padding = key
         average, half = average_cells(values, incomplete(len(values), seeds))
         row = {"Network": printed.network(arch, padding), "split": printed.split(split)}
-        row |= zip(seed_names(shown, "_best"), _runs(values, shown), strict=True)
+        cells = [cell(values.get(s), " diverged" * ((*key, s) in wrong)) for s in shown]
+        row |= zip(seed_names(shown, "_best"), cells, strict=True)
         row |= {"mean": average, "±": half, "n": str(len(values))} | tested[key]
         row |= {"stdev": _stdev(values)} | _papers(key, mean(values))
         rows.append(row)
@@ -105,11 +107,6 @@ def difference_cells(numbers: dict[Key, Values], seeds: int) -> dict[Key, dict[s
     }
 
 
-def _runs(values: Values, seeds: list[int | None]) -> list[str]:
-    wrong = diverged(values)
-    return [cell(values.get(seed), " diverged" * (seed in wrong)) for seed in seeds]
-
-
 def _stdev(values: Values) -> str:
     return cell(stdev(values.values()) if len(values) > 1 else None)
 
@@ -129,12 +126,11 @@ def _papers(key: Key, ours: float | None) -> dict[str, str]:
 def _notes(runs: list[Run], numbers: dict[Key, Values], columns: Columns) -> tuple[str, ...]:
     missing = len(printed_miou_numbers().keys() - numbers.keys())
     absent = f"{missing} of the paper's 8 rows have no runs here."
-    wrong = "diverged: less than half of what the row's best run has."
     return (
         *not_cityscapes(runs),
         *differing(runs),
         *((METHODS, _SOURCES) if columns == "all" else ()),
-        *((wrong,) if any(map(diverged, numbers.values())) else ()),
+        *((f"{RULE}.",) if diverged(numbers) else ()),
         *unfinished(runs),
         *((absent,) if missing else ()),
     )

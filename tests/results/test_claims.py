@@ -6,15 +6,18 @@ import shutil
 import subprocess
 
 import pytest
+from matplotlib.text import Text
 
 from foundation.errors import run_command
 from results import printed
 from results.__main__ import main
 from results.collect import collect
+from results.figures.curves import curves
 from results.tables.accuracy import accuracy_tables
 from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
+from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
-from tests.results.test_results import cells_of, papers_runs, write_run  # noqa: F401
+from tests.results.test_results import cells_of, papers_runs, set_curve, write_run  # noqa: F401
 
 
 def rows(table):
@@ -92,6 +95,41 @@ def test_a_diverged_run_is_shown_and_left_out(tmp_path):
     assert cells_of(without)[0]["average"] == "75.000 (2/5 seeds)"
     assert without.name.endswith("without_diverged")
     assert "without the diverged runs (1)" in without.title
+
+
+def test_a_padding_whose_runs_all_diverged_is_marked_and_no_evidence(tmp_path):
+    for seed in (1, 2, 3):
+        write_run(tmp_path, "resnet50", "zero", seed, 76 + seed / 10, 75)
+        set_curve(write_run(tmp_path, "resnet50", "partial", seed, 0.1, 0.1), [0.1] * 95)
+        write_run(tmp_path, "resnet50", "reflect", seed, 75 + seed / 10, 0.1 if seed == 3 else 74)
+    runs = collect(tmp_path)
+    whole, without = accuracy_tables(runs, "best", 5, "sample")
+    assert [row["1_best"] for row in cells_of(whole)] == ["76.100", "0.100 diverged", "75.100"]
+    assert "resnet50_partial" not in [row["Network"] for row in cells_of(without)]
+    table = claims_table(runs, "best", 0.25)
+    assert not rows(table)[BEATS, "resnet50"]["ours: verdict"]
+    names = ", ".join(f"resnet50_partial_seed{seed}" for seed in (1, 2, 3))
+    assert table.notes[0].startswith(f"Without 3 diverged runs: {names} (diverged: less than half")
+    table = epochs_table(runs)
+    assert [row["Network"] for row in cells_of(table)] == ["resnet50_zero", "resnet50_ref"]
+    assert cells_of(table)[1]["seeds that reach it"] == "2/2"
+    assert any(f"{names}, resnet50_reflect_seed3" in note for note in table.notes)
+    shown = " ".join(text.get_text() for text in curves(runs).findobj(Text))
+    assert f"Without 4 diverged runs: {names}, resnet50_reflect_seed3" in shown
+    assert "reflect (2 seeds)" in shown
+    assert "partial (" not in shown
+
+
+def test_one_accuracy_a_network_wherever_epochs_are_counted(tmp_path):
+    """Reflection padding gets less far than the two that the claim is about."""
+    for seed in (1, 2):
+        for padding, best in (("zero", 76), ("partial", 77), ("reflect", 60)):
+            write_run(tmp_path, "resnet50", padding, seed, best, 55)
+    runs = collect(tmp_path)
+    assert {row["accuracy"] for row in cells_of(epochs_table(runs))} == {"59"}
+    found = rows(claims_table(runs, "best", 0.25))
+    assert found[SOONER, "resnet50"]["ours: effect"].endswith("epochs sooner at 59 %")
+    assert "59 % after" in " ".join(text.get_text() for text in curves(runs).findobj(Text))
 
 
 def test_every_printed_stdev_is_one_of_the_two_formulas():

@@ -1,6 +1,5 @@
 """Figures: valid files, the same bytes twice, and the numbers that they show."""
 
-import json
 import re
 import shutil
 from fractions import Fraction
@@ -17,11 +16,8 @@ from torchvision.models import resnet18
 from commands import activations
 from data.interface import MEAN, STD
 from foundation.errors import run_command
-from foundation.files import write_json
 from padding import convert_padding, padding_ratio
 from records.errors import RunError
-from records.score import SCORES
-from records.summary import summarize
 from results import printed
 from results.collect import collect
 from results.figures import style
@@ -32,7 +28,7 @@ from results.figures.drawing import padding_layer, ratio, window
 from results.figures.make import make_figures
 from results.tables.epochs import curves_of, default_accuracy, epochs_table, epochs_to
 from tests.conftest import TINY
-from tests.results.test_results import cells_of, write_run
+from tests.results.test_results import cells_of, set_curve, write_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -51,16 +47,6 @@ def assert_valid(folder, name):
 def texts(figure):
     """Return all that a figure says."""
     return " ".join(part.get_text() for part in figure.findobj(lambda a: hasattr(a, "get_text")))
-
-
-def set_curve(run, percents):
-    """Give a run written by `write_run` this score after each of its first epochs."""
-    rows = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
-    for row, percent in zip(rows, percents, strict=False):
-        row["val_correct1"] = round(percent * row["val_count"] / 100)
-        row["val_top1"] = 100 * row["val_correct1"] / row["val_count"]
-    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_json(run.summary_file, summarize(rows, SCORES["classification"]))
 
 
 @pytest.fixture(scope="module")
