@@ -49,8 +49,9 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     figure = Figure(figsize=(max(4.5, columns * (1.2 + 0.6 * widest)), 0.8 + 2.9 * rows))
     figure.get_layout_engine().set(hspace=0.06)
     panels = [*figure.subplots(rows, columns, squeeze=False).flat]
+    looks = style.looks({padding for groups in values.values() for padding in groups})
     for panel, (name, groups) in zip(panels, values.items(), strict=False):
-        _panel(panel, groups, {padding: means.get((name, padding)) for padding in groups})
+        _panel(panel, groups, {padding: means.get((name, padding)) for padding in groups}, looks)
         panel.set_title(name)
     for unused in panels[len(values) :]:
         unused.remove()
@@ -96,10 +97,13 @@ def _printed(measure: Measure, task: str) -> dict[tuple[str, str], float]:
 
 
 def _panel(
-    panel: Axes, groups: dict[str, list[float]], papers_mean: dict[str, float | None]
+    panel: Axes,
+    groups: dict[str, list[float]],
+    papers_mean: dict[str, float | None],
+    looks: dict[str, style.Look],
 ) -> None:
     for place, (padding, values) in enumerate(groups.items()):
-        look = style.look(padding)
+        look = looks[padding]
         # Side by side in the order of the seeds, so that equal values do not hide each other.
         spread = np.linspace(-0.36, -0.04, len(values)) if len(values) > 1 else np.zeros(1)
         panel.plot(place + spread, values, look.marker, color=look.colour, alpha=0.75, mew=0)

@@ -34,10 +34,11 @@ def border_curves(found: Sequence[ModeScores]) -> Figure:
     for (upper, lower), mode in zip(grid.T, modes, strict=True):
         rings = rings_of(found, mode)
         values = _values(found, mode, rings)
+        looks = {padding: _drawn(look) for padding, look in style.looks(values).items()}
         for place, (padding, columns) in enumerate(values.items()):
-            _line(upper, padding, columns, place / 12)
+            _line(upper, padding, columns, place / 12, looks[padding])
             if padding != "zero" and "zero" in values:
-                _lead(lower, padding, columns, values["zero"])
+                _lead(lower, columns, values["zero"], looks[padding])
         upper.set_title(f"{mode}: distance to {_MODES[mode]}")
         lower.axhline(0, color=style.INK, lw=0.8)
         lower.set_xticks(range(len(rings)), [ring_name(ring) for ring in rings])
@@ -77,7 +78,9 @@ def _values(
     }
 
 
-def _line(axes: Axes, padding: str, columns: list[Values], aside: float) -> None:
+def _line(
+    axes: Axes, padding: str, columns: list[Values], aside: float, look: dict[str, object]
+) -> None:
     known = [(i + aside, [*column.values()]) for i, column in enumerate(columns) if column]
     seeds = max(len(values) for _, values in known)
     axes.errorbar(
@@ -85,18 +88,17 @@ def _line(axes: Axes, padding: str, columns: list[Values], aside: float) -> None
         [fmean(values) for _, values in known],
         [half_interval(values) or 0 for _, values in known] if seeds > 1 else None,
         label=f"{padding} ({seeds} seed{'s' if seeds > 1 else ''})",
-        **_look(padding),
+        **look,
     )
 
 
-def _lead(axes: Axes, padding: str, columns: list[Values], zero: list[Values]) -> None:
+def _lead(axes: Axes, columns: list[Values], zero: list[Values], look: dict[str, object]) -> None:
     pairs = zip(columns, zero, strict=True)
     known = [(i, one) for i, both in enumerate(pairs) if (one := difference(*both))]
     bars = [(one.interval[1] - one.mean) if one.interval else 0 for _, one in known]
     places, means = [i for i, _ in known], [one.mean for _, one in known]
-    axes.errorbar(places, means, bars if any(bars) else None, **_look(padding))
+    axes.errorbar(places, means, bars if any(bars) else None, **look)
 
 
-def _look(padding: str) -> dict[str, object]:
-    look = style.look(padding)
+def _drawn(look: style.Look) -> dict[str, object]:
     return dict(color=look.colour, marker=look.marker, ls=look.line, capsize=2, elinewidth=1)

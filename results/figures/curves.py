@@ -61,8 +61,9 @@ def curves(runs: list[Run], accuracy: float | None = None) -> Figure:
 
 def _lines(axes: Axes, measured: Curves, trained: list[int], level: float) -> None:
     axes.axhline(level, color=style.PALE, lw=0.8)
+    looks = style.looks(measured)
     for padding, seeds in measured.items():
-        look, curve = style.look(padding), mean_curve(seeds)
+        look, curve = looks[padding], mean_curve(seeds)
         low, high = zip(*((min(v), max(v)) for v in zip(*seeds.values(), strict=True)), strict=True)
         places = trained[: len(curve)]
         if len(seeds) > 1:

@@ -44,7 +44,7 @@ def padding_layer() -> Figure:
         _tap_count(figure.add_subplot(parts[place, 1]), name, centre)
     words = figure.add_subplot(parts[3, :])
     words.set_axis_off()
-    words.text(0.5, 0.72, _EQUATION, ha="center", va="center", fontsize=11)
+    words.text(0.5, 0.72, _EQUATION, ha="center", va="center", fontsize=11, parse_math=True)
     words.text(0.5, 0.2, _WORDS, ha="center", va="center", fontsize=style.SMALL)
     return figure
 

@@ -1,9 +1,11 @@
 """Every run's curves: what a mean hides, a run that goes astray above all."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from records.errors import RunError
 from records.score import SCORES
+from results import printed
 from results.collect import Run
 from results.figures import style
 
@@ -25,8 +27,9 @@ def each_run(runs: list[Run]) -> Figure:
     figure = Figure(figsize=(8.4, 3.8))
     left, right = figure.subplots(1, 2)
     seen: set[str] = set()
-    for run in shown:
-        look = style.look(run.padding)
+    looks = style.looks({run.padding for run in shown})
+    for run in sorted(shown, key=lambda run: (printed.place(run.arch, run.padding), run.seed)):
+        look = looks[run.padding]
         trained = [score.done(row) for row in run.rows]
         for axes, key in ((left, score.key), (right, "train_loss")):
             values = [row.get(key) for row in run.rows]
@@ -43,6 +46,7 @@ def each_run(runs: list[Run]) -> Figure:
     for axes in (left, right):
         axes.grid(True, axis="y")
         axes.set_xlabel(f"{score.unit} trained")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     figure.legend(loc="outside upper center", ncols=4, handlelength=4)
     style.caption(figure, "A line a run; a cross where an unfinished one stands.")
     return figure

@@ -1,8 +1,8 @@
 """One look for all figures: what stands for which padding, sizes of text, files."""
 
 import io
-import zlib
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -41,11 +41,10 @@ _LOOKS = {
     "reflect": Look("#009E73", "^", (0, (1, 1))),
     "replicate": Look("#CC79A7", "D", (0, (5, 1.5, 1, 1.5))),
 }
-_OTHERS = (
-    Look("#56B4E9", "v", (0, (7, 2))),
-    Look("#E69F00", "P", (0, (3, 1, 1, 1, 1, 1))),
-    Look("#666666", "X", (0, (1, 2.5))),
-)
+# What other paddings have, in their order of names; the lengths make 140 looks.
+_COLOURS = ("#56B4E9", "#E69F00", "#666666", "#000000")
+_MARKERS = ("v", "P", "X", "<", "*", ">", "p")
+_LINES = ((0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 2.5)), (0, (9, 1, 2, 1)), (0, (2, 2)))
 
 _LOOK_OF_ALL = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
@@ -71,15 +70,37 @@ _LOOK_OF_ALL = {
     "lines.markersize": 5,
     "hatch.linewidth": 0.6,
     "mathtext.fontset": "dejavusans",
+    "text.parse_math": False,  # a name with a dollar sign is a name; formulas say so themselves
     "figure.constrained_layout.use": True,
     "svg.fonttype": "path",  # readable on machines without the font
     "svg.hashsalt": "partial convolution based padding",
 }
 
 
-def look(padding: str) -> Look:
-    """Return what stands for a padding, in every figure the same; other ones share three looks."""
-    return _LOOKS.get(padding) or _OTHERS[zlib.crc32(padding.encode()) % len(_OTHERS)]
+def looks(paddings: Collection[str]) -> dict[str, Look]:
+    """Return what stands for each padding of a figure: the paper's have the same in every one."""
+    found = {padding: _LOOKS[padding] for padding in paddings if padding in _LOOKS}
+    for i, padding in enumerate(sorted(set(paddings) - found.keys())):
+        found[padding] = Look(
+            _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], _LINES[i % len(_LINES)]
+        )
+    return found
+
+
+def readable_on(colour: Sequence[float]) -> str:
+    """Return the colour of text, black or white, that contrasts more with a ground (WCAG)."""
+    return "black" if contrast(colour, (0, 0, 0)) >= contrast(colour, (1, 1, 1)) else "white"
+
+
+def contrast(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return WCAG's contrast of two colours, 1 to 21, whose red, green and blue are 0 to 1."""
+    light, dark = sorted(map(_luminance, (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
@@ -114,4 +135,6 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 
 def caption(figure: Figure, *sentences: str) -> None:
     """Write what the reader has to know below a figure; '' are left out."""
-    figure.supxlabel("\n".join(filter(None, sentences)), x=0.01, ha="left", fontsize=SMALL)
+    width = int(15 * figure.get_figwidth())  # characters that fit
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, width)]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=SMALL)

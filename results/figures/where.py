@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from scipy import stats
@@ -53,18 +54,18 @@ def known_by(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.
 
 
 def _grid(axes: Axes, counts: np.ndarray) -> None:
-    shade = LogNorm(0.5, 2 * counts.max())
-    axes.imshow(np.maximum(counts, 0.5).T, origin="lower", cmap="Greys", norm=shade)
+    shade = ScalarMappable(LogNorm(0.5, 2 * counts.max()), "Greys")
+    axes.imshow(np.maximum(counts, 0.5).T, origin="lower", cmap=shade.cmap, norm=shade.norm)
     zero, partial = (runs - 1 for runs in counts.shape)
     for (i, j), count in np.ndenumerate(counts):
-        dark = shade(max(count, 0.5)) > 0.55
+        ground = shade.to_rgba(max(count, 0.5))
         axes.text(
             *(i, j, f"{count:,}"),
             ha="center",
             va="center",
             fontsize=style.SMALL,
             weight="bold" if (i, j) in ((0, partial), (zero, 0)) else "normal",
-            color="white" if dark else style.INK,
+            color=style.readable_on(ground),
         )
     axes.set_xticks(range(counts.shape[0]))
     axes.set_yticks(range(counts.shape[1]))
@@ -78,7 +79,7 @@ def _classes(axes: Axes, zero: Sequence[Predictions], partial: Sequence[Predicti
     order = [i for i in np.argsort(gain, kind="stable").tolist() if not np.isnan(gain[i])]
     if len(order) > 2 * _EXTREMES:
         order = order[:_EXTREMES] + order[-_EXTREMES:]
-    look = style.look("partial")
+    look = style.looks(["partial"])["partial"]
     if min(len(zero), len(partial)) > 1:
         with warnings.catch_warnings(action="ignore"):  # a class on which all runs agree has none
             known = stats.ttest_ind(*(side[:, order] for side in each), equal_var=False)

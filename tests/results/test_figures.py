@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -25,6 +26,7 @@ from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer, ratio, window
+from results.figures.each_run import each_run
 from results.figures.make import make_figures
 from results.tables.epochs import curves_of, default_accuracy, epochs_table, epochs_to
 from tests.conftest import TINY
@@ -118,11 +120,49 @@ def test_what_cannot_be_made_is_named(tmp_path):
 
 
 def test_every_padding_has_looks_of_its_own():
-    looks = [style.look(padding) for padding in printed.PADDINGS]
+    others = [f"other {i}" for i in range(20)]
+    looks = style.looks([*reversed(others), *printed.PADDINGS])
+    assert style.looks(["zero", "partial"]) == {name: looks[name] for name in ("zero", "partial")}
+    papers = [looks[padding] for padding in printed.PADDINGS]
     for part in ("colour", "marker", "line"):
-        assert len({str(getattr(look, part)) for look in looks}) == len(looks)
-    assert style.look("circular") == style.look("circular")
-    assert style.look("circular") not in looks
+        assert len({str(getattr(look, part)) for look in papers}) == len(papers)
+    assert len(set(looks.values())) == len(looks) == 24
+    for a, b in (("colour", "marker"), ("colour", "line")):  # grey print, colours alone
+        assert len({(getattr(one, a), getattr(one, b)) for one in looks.values()}) == 24
+
+
+def test_names_with_dollar_signs_are_names(tmp_path):
+    name = r"a$\frac$b"
+    for seed in (1, 2):
+        run = write_run(tmp_path / "runs", "resnet50", "zero", seed, 70, 69)
+        text = run.config_file.read_text()
+        run.config_file.write_text(text.replace("padding: zero", f"padding: '{name}'"))
+    told = make_figures(collect(tmp_path / "runs"), tmp_path / "out")
+    assert {"fig_1_best", "fig_3_resnet50", "runs_resnet50"} <= set(told)
+    assert f"{name} (2 seeds)" in texts(curves(collect(tmp_path / "runs")))
+
+
+def test_every_runs_curves_have_whole_epochs_and_the_papers_order(tmp_path):
+    for padding in ("replicate", "partial", "reflect", "zero"):
+        run = write_run(tmp_path, "resnet50", padding, 1, 70, 69, finish=False)
+        rows = run.metrics_file.read_text().splitlines()[:3]
+        run.metrics_file.write_text("\n".join(rows) + "\n")
+    figure = each_run(collect(tmp_path))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*printed.PADDINGS]
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
+
+
+def test_a_long_caption_is_wrapped_and_counts_can_be_read():
+    figure = Figure(figsize=(4, 3))
+    style.caption(figure, "word " * 60, "", "last")
+    *lines, last = figure.get_supxlabel().splitlines()
+    assert last == "last"
+    assert max(map(len, lines)) <= 60
+    for grey in np.linspace(0, 1, 50):
+        ground = (grey,) * 3
+        ink = {"black": (0, 0, 0), "white": (1, 1, 1)}[style.readable_on(ground)]
+        assert style.contrast(ground, ink) >= 4.5
+    assert style.contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
 
 
 def test_accuracies_draw_every_run_the_mean_and_the_papers(study):
