@@ -44,7 +44,7 @@ def _emphasized(table: Table, before: str, after: str) -> list[list[str]]:
 def _markdown(table: Table) -> str:
     # A bar or a line's end would end the cell.
     rows = [
-        [re.sub(r"\s*\n\s*", " ", cell).replace("|", r"\|") for cell in row]
+        [_folded(cell).replace("|", r"\|") for cell in row]
         for row in (table.columns, *_emphasized(table, "**", "**"))
     ]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(table.columns))]
@@ -58,9 +58,13 @@ def _markdown(table: Table) -> str:
         aligned = [cell.ljust(w) if is_name else cell.rjust(w) for cell, w, is_name in columns]
         return f"| {' | '.join(aligned)} |"
 
-    text = [f"**{table.title}**", "", line(rows[0]), line(rule), *map(line, rows[1:])]
-    text += ["", *(f"- {note}" for note in table.notes)] if table.notes else []
+    text = [f"**{_folded(table.title)}**", "", line(rows[0]), line(rule), *map(line, rows[1:])]
+    text += ["", *(f"- {_folded(note)}" for note in table.notes)] if table.notes else []
     return "\n".join(text) + "\n"
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\s*[\n\r]\s*", " ", text)
 
 
 def _csv(table: Table) -> str:

@@ -18,6 +18,7 @@ from results.render import Table, html_table
 from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
+from results.tables.figure_numbers import known_tables
 from results.tables.inventory import ledger_table, provenance_table
 from results.tables.make_tables import make_tables
 from results.tables.measured import measured_tables
@@ -46,7 +47,10 @@ def write_report(
     with tempfile.TemporaryDirectory() as folder:
         told = make_figures(runs, Path(folder), activations, data)
         drawn = [name for name in told if ": " not in name]
-        figures = [(_caption(name), _embedded(Path(folder) / f"{name}.svg")) for name in drawn]
+        figures = [
+            (_caption(name), _caption(name) + _tabulated(name), _embedded(Path(folder), name))
+            for name in drawn
+        ]
     missing = [line for line in told if ": " in line]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -76,9 +80,10 @@ def _sections(
     """Return the page's parts that are tables: anchor, heading, tables."""
     images, scenes = of_task(runs, "classification"), of_task(runs, "segmentation")
     claims = claims_tables(runs, "best", _MARGIN)
+    claims += [epochs_table(images), *known_tables(images)] if images else []
     tables = [*measured_tables(benchmarks), *make_tables(runs, seeds, "sample")]
     parts: list[tuple[str, str, Iterable[Table]]] = [
-        ("claims", "What the runs show", [*claims, *([epochs_table(images)] if images else [])]),
+        ("claims", "What the runs show", claims),
         ("tables", "The paper's tables", tables),
         ("ledger", "The runs", [ledger_table(runs)]),
         ("recipe", "The recipe", [recipe_table(part) for part in (images, scenes) if part]),
@@ -110,12 +115,29 @@ _CAPTIONS = {
 }
 
 
+# Whose numbers stand in tables; the others' alone in the picture.
+_TABULATED = {"fig_1_best", "fig_1_last5_avg", "fig_4", "where", "miou_best", "border"}
+
+
+def _start(name: str) -> str:
+    return next((start for start in _CAPTIONS if name.startswith(start)), "")
+
+
+def _tabulated(name: str) -> str:
+    """Return what a text that stands for a figure says of where its numbers are."""
+    start = _start(name)
+    if start == "fig_3":
+        return "; the epochs that it marks are in the tables below"
+    return "; its numbers are in the tables below" if start in _TABULATED else ""
+
+
 def _caption(name: str) -> str:
     """Return what a figure shows; what its name has more is the network's."""
-    start = next((start for start in _CAPTIONS if name.startswith(start)), "")
+    start = _start(name)
     rest = name.removeprefix(start).strip("_")
     return ", ".join(filter(None, [_CAPTIONS.get(start, ""), rest]))
 
 
-def _embedded(file: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"
+def _embedded(folder: Path, name: str) -> str:
+    content = (folder / f"{name}.svg").read_bytes()
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"

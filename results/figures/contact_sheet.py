@@ -14,6 +14,7 @@ from data.store.dataset import DataError
 from data.store.split import Split
 from records.errors import RunError
 from results.figures import style
+from results.known import gained
 from results.predictions import Predictions, same_images
 
 _COLUMNS, _ROWS = 6, 4
@@ -34,12 +35,6 @@ def images(root: Path, exclude: str | None) -> Split:
         return load_index(root, exclude).val
     except DataError as error:
         raise RunError(f"no images ({error}); name their folder with --data") from None
-
-
-def gained(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:
-    """Return the images that every zero run gets wrong and every partial run right, by place."""
-    wrong = ~np.any([one.right for one in zero], axis=0)
-    return np.flatnonzero(wrong & np.all([one.right for one in partial], axis=0))
 
 
 @style.styled

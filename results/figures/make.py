@@ -18,7 +18,8 @@ from results.figures.drawing import padding_layer
 from results.figures.each_run import each_run
 from results.figures.make_scenes import Drawings, scene_drawings
 from results.figures.where import where
-from results.predictions import Predictions, has_predictions, predictions
+from results.known import zero_and_partial
+from results.predictions import Predictions, predictions
 from results.tables.rows import groups
 
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
@@ -90,14 +91,7 @@ Draw = Callable[[list[Run], list[Run]], Figure]
 
 def _of_predictions(draw: Draw, runs: list[Run]) -> Figure:
     """Draw zero's runs beside partial's, those that were evaluated under their own padding."""
-    sides = [
-        [run for run in runs if run.finished and run.padding == padding]
-        for padding in ("zero", "partial")
-    ]
-    sides = [[run for run in side if has_predictions(run, run.padding)] for side in sides]
-    if not all(sides):
-        raise RunError("no predictions of zero and of partial runs; evaluate.py makes them")
-    return draw(*sides)
+    return draw(*zero_and_partial(runs))
 
 
 def _own(runs: list[Run]) -> list[Predictions]:

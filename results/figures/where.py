@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from results.figures import style
-from results.predictions import Predictions, class_accuracy, same_images
-
-_EXTREMES = 10  # classes shown at each end
+from results.known import extreme_classes, known_by
+from results.predictions import Predictions, same_images
 
 
 @style.styled
@@ -45,14 +44,6 @@ def where(zero: Sequence[Predictions], partial: Sequence[Predictions], name: str
     return figure
 
 
-def known_by(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:
-    """Return the number of images that i zero and j partial runs get right, [i, j]."""
-    sides = [np.sum([one.right for one in side], axis=0) for side in (zero, partial)]
-    table = np.zeros((len(zero) + 1, len(partial) + 1), dtype=int)
-    np.add.at(table, tuple(sides), 1)
-    return table
-
-
 def _grid(axes: Axes, counts: np.ndarray) -> None:
     shade = ScalarMappable(LogNorm(0.5, 2 * counts.max()), "Greys")
     axes.imshow(np.maximum(counts, 0.5).T, origin="lower", cmap=shade.cmap, norm=shade.norm)
@@ -74,15 +65,12 @@ def _grid(axes: Axes, counts: np.ndarray) -> None:
 
 
 def _classes(axes: Axes, zero: Sequence[Predictions], partial: Sequence[Predictions]) -> None:
-    each = [class_accuracy(side) for side in (partial, zero)]
-    gain = each[0].mean(axis=0) - each[1].mean(axis=0)
-    order = [i for i in np.argsort(gain, kind="stable").tolist() if not np.isnan(gain[i])]
-    if len(order) > 2 * _EXTREMES:
-        order = order[:_EXTREMES] + order[-_EXTREMES:]
+    order, without, with_ = extreme_classes(zero, partial)
+    gain = with_.mean(axis=0) - without.mean(axis=0)
     look = style.looks(["partial"])["partial"]
     if min(len(zero), len(partial)) > 1:
         with warnings.catch_warnings(action="ignore"):  # a class on which all runs agree has none
-            known = stats.ttest_ind(*(side[:, order] for side in each), equal_var=False)
+            known = stats.ttest_ind(with_[:, order], without[:, order], equal_var=False)
             interval = known.confidence_interval()
         axes.hlines(range(len(order)), interval.low, interval.high, color=style.PALE)
     axes.plot(gain[order], range(len(order)), ls="", marker=look.marker, color=look.colour)

@@ -19,6 +19,7 @@ from results.tables.rows import (
     groups,
     incomplete,
     mean,
+    one_seed,
     p_cell,
     seed_columns,
     seed_names,
@@ -196,6 +197,7 @@ def _notes(
         *((METHODS,) if columns == "all" else ()),
         described[formula],
         *marked,
+        *one_seed({printed.network(*key): values for key, values in numbers.items()}),
         *unfinished(runs),
         *absent,
     )

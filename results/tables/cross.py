@@ -16,6 +16,7 @@ from results.tables.rows import (
     diff_cells,
     groups,
     incomplete,
+    one_seed,
     p_cell,
     seed_columns,
     seed_names,
@@ -68,9 +69,22 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         names=2,
         columns=tuple(rows[0]) if rows else ("Training", "Inference"),
         rows=tuple(tuple(row.values()) for row in rows),
-        notes=(*departures(runs), *((METHODS,) if columns == "all" else ()), *unfinished(runs))
+        notes=(
+            *departures(runs),
+            *((METHODS, *_one_seed(cells)) if columns == "all" else ()),
+            *unfinished(runs),
+        )
         if rows
         else ("No evaluations yet: run evaluate.py on the run directories.",),
+    )
+
+
+def _one_seed(cells: Accuracies) -> tuple[str, ...]:
+    return one_seed(
+        {
+            f"{printed.network(arch, trained)} under {used}": values
+            for (arch, trained, used), values in cells.items()
+        }
     )
 
 

@@ -19,6 +19,7 @@ from results.tables.rows import (
     diff_cells,
     incomplete,
     mean,
+    one_seed,
     p_cell,
     seed_columns,
     seed_names,
@@ -131,6 +132,12 @@ def _notes(runs: list[Run], numbers: dict[Key, Values], columns: Columns) -> tup
         *differing(runs),
         *((METHODS, _SOURCES) if columns == "all" else ()),
         *((f"{RULE}.",) if diverged(numbers) else ()),
+        *one_seed(
+            {
+                f"{printed.network(arch, padding)} {printed.split(split)}": values
+                for (split, arch, padding), values in numbers.items()
+            }
+        ),
         *unfinished(runs),
         *((absent,) if missing else ()),
     )

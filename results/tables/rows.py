@@ -1,6 +1,6 @@
 """What the tables share: rows of runs, columns of seeds, cells with three decimals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 from results import printed
@@ -92,11 +92,18 @@ def incomplete(done: int, seeds: int) -> str:
     return "" if done >= seeds else f" ({done}/{seeds} seeds)"
 
 
+def one_seed(rows: Mapping[str, Values]) -> tuple[str, ...]:
+    """Return the note that says why rows with a single run have no spread."""
+    alone = [name for name, values in rows.items() if len(values) == 1]
+    return (f"One seed, so no stdev and no interval: {', '.join(alone)}.",) if alone else ()
+
+
 def unfinished(runs: list[Run]) -> tuple[str, ...]:
     """Return the notes about runs that are not finished."""
     left = [run for run in runs if not run.finished]
     going = len(left) - sum(run.failure is not None for run in left)
-    failed = [f"{run.path.name} ({run.failure})" for run in left if run.failure is not None]
+    reasons = {run.path.name: run.failure for run in left if run.failure is not None}
+    failed = [f"{name} ({' '.join(reason.split())})" for name, reason in reasons.items()]
     notes = [f"{going} runs are not finished and do not count."] if going else []
     notes += [f"Failed, and not counted: {'; '.join(failed)}."] if failed else []
     return tuple(notes)

@@ -10,7 +10,8 @@ from foundation.files import read_json, write_json
 from records.errors import RunError
 from results.collect import collect
 from results.compare import compare_tables
-from results.figures.where import known_by, where
+from results.figures.where import where
+from results.known import known_by
 from results.predictions import Predictions, predictions, same_images
 from results.tables.class_accuracy import confusion_table, per_class_table
 from tests.results.test_predictions import CLASSES, LABELS, guesses, write_predictions

@@ -11,11 +11,12 @@ from foundation.errors import run_command
 from results.__main__ import main
 from results.collect import collect
 from results.compare import compare_tables
-from results.figures.contact_sheet import contact_sheet, gained, images
+from results.figures.contact_sheet import contact_sheet, images
 from results.figures.make import make_figures
-from results.figures.where import known_by
+from results.known import gained, known_by
 from results.predictions import class_accuracy, confusions, predictions
 from results.tables.class_accuracy import confusion_table, per_class_table
+from results.tables.figure_numbers import known_tables
 from tests.results.test_results import cells_of, write_evaluation, write_run
 
 CLASSES = [f"class <{i}>" for i in range(10)]
@@ -80,6 +81,22 @@ def test_which_images_how_many_runs_know(study):
     assert gained(zero, partial).tolist() == by_hand
     assert table[0, 3] == len(by_hand) > 0
     assert table[3, 0] == len(gained(partial, zero))
+
+
+def test_the_figures_numbers_as_tables(study):
+    runs = collect(study)
+    zero, partial = found(runs, "zero"), found(runs, "partial")
+    directions, images_, classes = known_tables(runs)
+    counts = (len(gained(zero, partial)), len(gained(partial, zero)))
+    assert directions.rows == (("resnet50", "3", "3", "200", *map(str, counts)),)
+    assert [[int(n) for n in row] for row in images_.rows] == [
+        [i, *row] for i, row in enumerate(known_by(zero, partial).tolist())
+    ]
+    gains = [float(row["partial - zero"]) for row in cells_of(classes)]
+    assert gains == sorted(gains, reverse=True)
+    each = class_accuracy(partial).mean(axis=0) - class_accuracy(zero).mean(axis=0)
+    assert gains == pytest.approx(sorted(each, reverse=True), abs=6e-4)
+    assert known_tables([run for run in runs if run.padding == "zero"]) == []
 
 
 def test_compare_names_classes_and_recipes(study, tmp_path, main_of):

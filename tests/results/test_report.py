@@ -123,6 +123,61 @@ def test_in_a_browser(page):
     assert all(image["shown"] and image["width"] and image["alt"] for image in seen["images"])
 
 
+# In the order that a click gives, and mixed up otherwise.
+COLUMNS = {
+    "intervals": ["[-3.118, 0.990]", "[-0.5, 2.000]", "[0.010, 0.020]", "[10.5, 11.2]", "-", ""],
+    "dates": ["2025-12-31 23:59", "2026-01-02 08:00", "2026-01-02 10:00", "2026-11-01 07:00"],
+    "commits": ["1234567", "10e4567890 and 2 changed files", "12e4567890", "9f00000000"],
+    "numbers": ["-1.064 W", "< 0.0001", "± 0.5", "3/5", "63.2 (4/5 seeds)", "1,234", "20,000"],
+}
+
+
+@pytest.mark.skipif(not BROWSER, reason="chromium: not installed")
+def test_what_is_sorted_as_a_number(page):
+    tables = "".join(
+        f'<table id="{name}"><thead><tr><th>{name}</th></tr></thead><tbody>'
+        + "".join(f"<tr><td>{html.escape(cell)}</td></tr>" for cell in reversed(cells))
+        + "</tbody></table>"
+        for name, cells in COLUMNS.items()
+    )
+    tried = page.with_name("sorted.html")
+    text = page.read_text().replace("</main>", f"{tables}</main>")
+    tried.write_text(text.replace("</body>", f"{ACTIONS}</body>"))
+    dom, _ = browse(tried)
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', dom, re.S)[1]))
+    up = {table["id"]: table["up"] for table in seen["tables"]}
+    assert sorted(up["intervals"][-2:]) == ["", "-"]
+    assert up["intervals"][:4] == COLUMNS["intervals"][:4]
+    assert {name: up[name] for name in COLUMNS if name != "intervals"} == {
+        name: cells for name, cells in COLUMNS.items() if name != "intervals"
+    }
+
+
+@pytest.mark.skipif(not BROWSER, reason="chromium: not installed")
+def test_on_a_phone_figures_scroll_and_names_wrap(page):
+    ask = """<script>
+    const pre = document.createElement("pre"), seen = [document.documentElement.scrollWidth];
+    seen.push(Math.min(...Array.from(document.images, image => image.offsetWidth)));
+    seen.push(getComputedStyle(document.querySelector("th[scope=row]")).whiteSpace);
+    seen.push(Array.from(document.images).every(image => image.closest(".wide")));
+    pre.id = "seen"; pre.textContent = JSON.stringify(seen); document.body.append(pre);
+    </script></body>"""
+    small = page.with_name("small.html")
+    small.write_text(page.read_text().replace("</body>", ask))
+    dom, _ = browse(small, "--window-size=390,800")
+    found = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', dom, re.S)[1]))
+    assert found[0] <= 500
+    assert found[1] >= 600
+    assert found[2:] == ["normal", True]
+
+
+def test_figures_say_where_their_numbers_are_only_if_they_are(page):
+    told = dict(re.findall(r'alt="(Fig. \d|Every)([^"]*)"', page.read_text()))
+    assert told["Fig. 1"].endswith("its numbers are in the tables below")
+    assert told["Fig. 3"].endswith("the epochs that it marks are in the tables below")
+    assert "tables below" not in told["Fig. 2"] + told["Every"]
+
+
 @pytest.mark.skipif(not BROWSER, reason="chromium: not installed")
 def test_dark_and_light_are_readable(page):
     """The text's contrast against its ground, by WCAG: 7 and more."""

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import statistics
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from records.summary import summarize
 from results import printed
 from results.__main__ import main
 from results.collect import collect
+from results.render import render
 from results.tables.accuracy import accuracy_table
 from results.tables.cross import cross_table
 from tests.conftest import ROOT
@@ -201,7 +203,20 @@ def test_incomplete_rows_are_marked(tmp_path):
     assert (partial["diff interval"], partial["p"], partial["±"]) == ("", "", "")
     assert "2 runs are not finished and do not count." in table.notes
     assert "17 of the paper's 20 rows have no runs here." in table.notes
+    assert "One seed, so no stdev and no interval: resnet50_partial." in table.notes
     assert cross_table(collect(tmp_path), 5).rows == ()
+
+
+def test_a_reason_of_several_lines_stays_in_its_note(tmp_path):
+    write_run(tmp_path, "resnet50", "zero", 1, 76, 75)
+    run = write_run(tmp_path, "resnet50", "zero", 2, 76, 75, finish=False)
+    run.set_status("failed", reason="loss is nan\n\nat step 3")
+    table = accuracy_table(collect(tmp_path), "best", 5, "sample")
+    note = "Failed, and not counted: resnet50_zero_seed2 (loss is nan at step 3)."
+    assert note in table.notes
+    torn = replace(table, title="a\nb", notes=("one\r\n two",))
+    assert render(torn, "markdown").startswith("**a b**\n")
+    assert render(torn, "markdown").endswith("\n- one two\n")
 
 
 def test_what_does_not_belong_in_one_table(tmp_path):

@@ -1,0 +1,86 @@
+"""The numbers of the figures that are drawn from predictions, for those who cannot see them."""
+
+import numpy as np
+
+from records.errors import RunError
+from results.collect import Run
+from results.known import extreme_classes, gained, known_by, zero_and_partial
+from results.predictions import Predictions, predictions, same_images
+from results.render import Table
+from results.tables.rows import cell, groups
+
+Sides = tuple[list[Predictions], list[Predictions]]  # of zero and of partial runs
+
+
+def known_tables(runs: list[Run]) -> list[Table]:
+    """Return Fig. 4's counts, then for each network its images and classes; [] without predictions.
+
+    Args:
+        runs: of classification. Networks whose predictions cannot be compared are left out; the
+            list of figures says why.
+    """
+    found: dict[str, Sides] = {}
+    for arch in dict.fromkeys(arch for arch, _ in groups(runs)):
+        try:
+            both = zero_and_partial([run for run in runs if run.arch == arch])
+            sides = tuple([predictions(run, run.padding) for run in side] for side in both)
+            same_images([one for side in sides for one in side])
+        except RunError:
+            continue
+        found[arch] = sides
+    each = [table for arch, sides in found.items() for table in _of_network(arch, *sides)]
+    return [_directions(found), *each] if found else []
+
+
+def _directions(found: dict[str, Sides]) -> Table:
+    return Table(
+        name="fig_4_counts",
+        title="Figure 4: images that all runs of one padding get right and none of the other",
+        names=1,
+        columns=("Network", "zero runs", "partial runs", "images", "partial alone", "zero alone"),
+        rows=tuple(
+            (
+                arch,
+                *(str(len(side)) for side in (zero, partial)),
+                f"{len(zero[0].label):,}",
+                *(f"{len(gained(*sides)):,}" for sides in ((zero, partial), (partial, zero))),
+            )
+            for arch, (zero, partial) in found.items()
+        ),
+        notes=("partial alone: wrong in every zero run, right in every partial run.",),
+    )
+
+
+def _of_network(arch: str, zero: list[Predictions], partial: list[Predictions]) -> list[Table]:
+    counts = known_by(zero, partial)
+    order, *each = extreme_classes(zero, partial)
+    means = [side.mean(axis=0) for side in each]
+    images = np.bincount(zero[0].label, minlength=len(means[0]))
+    return [
+        Table(
+            name=f"where_images_{arch}",
+            title=f"{arch}: images by the number of runs that are right",
+            names=1,
+            columns=("zero runs", *(f"{j} partial" for j in range(counts.shape[1]))),
+            rows=tuple((str(i), *(f"{n:,}" for n in row)) for i, row in enumerate(counts.tolist())),
+            notes=(),
+        ),
+        Table(
+            name=f"where_classes_{arch}",
+            title=f"{arch}: the classes that gain and lose most with partial padding (%)",
+            names=1,
+            columns=("class", "images", "zero", "partial", "partial - zero"),
+            rows=tuple(
+                (
+                    zero[0].classes[i],
+                    str(images[i]),
+                    *(
+                        cell(float(v))
+                        for v in (means[0][i], means[1][i], means[1][i] - means[0][i])
+                    ),
+                )
+                for i in reversed(order)
+            ),
+            notes=("Picked by their gain, so each looks larger than it is.",),
+        ),
+    ]
