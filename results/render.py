@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SUFFIXES = {"markdown": ".md", "csv": ".csv", "latex": ".tex", "html": ".html"}
+from results.latex import latex_table
 
-_LATEX = str.maketrans({"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"})
+SUFFIXES = {"markdown": ".md", "csv": ".csv", "latex": ".tex", "html": ".html"}
 
 
 @dataclass(frozen=True)
@@ -75,68 +75,8 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
-_LATEX = """\
-% By itself a document, inside one (\\input) a table; needs booktabs and graphicx.
-\\ifdefined\\maketitle\\let\\closing\\relax\\else
-\\documentclass{article}\\usepackage{booktabs,graphicx}
-\\begin{document}\\def\\closing{\\end{document}}\\fi
-\\begin{table}[htbp]
-\\centering
-\\caption{CAPTION}
-\\sbox0{\\footnotesize\\setlength\\tabcolsep{3pt}\\begin{tabular}{SPEC}
-\\toprule
-HEADING
-\\midrule
-BODY
-\\bottomrule
-\\end{tabular}}%
-\\ifdim\\wd0>\\linewidth\\resizebox{\\linewidth}{!}{\\usebox0}\\else\\usebox0\\fi
-NOTES\\end{table}
-\\closing
-"""
-
-
 def _latex(table: Table) -> str:
-    """Return a table environment that fits the text's width and compiles by itself, too."""
-
-    def line(cells: Iterable[str]) -> str:
-        return " & ".join(cells) + r" \\"
-
-    cells = [[_latex_text(cell) for cell in row] for row in table.rows]
-    for i, j in table.bold:
-        cells[i][j] = rf"\textbf{{{cells[i][j]}}}"
-    notes = "".join(
-        rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {_latex_text(note)}}}" + "\n"
-        for note in table.notes
-    )
-    parts = {
-        "CAPTION": _latex_text(re.sub(r"^Table \d+: ", "", table.title)),  # LaTeX numbers it
-        "SPEC": "l" * table.names + "r" * (len(table.columns) - table.names),
-        "HEADING": line(map(_latex_text, table.columns)),
-        "BODY": "\n".join(map(line, cells)),
-        "NOTES": notes,
-    }
-    return re.sub("|".join(parts), lambda found: parts[found[0]], _LATEX)
-
-
-_LATEX_MARKS = {
-    "\\": r"\textbackslash{}",
-    **{mark: f"\\{mark}" for mark in "_%&#{}$"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "→": r"$\rightarrow$",
-    "≥": r"$\geq$",
-}
-
-
-def _latex_text(text: str) -> str:
-    # A hyphen before a digit is a minus sign.
-    escaped = "".join(_LATEX_MARKS.get(mark, mark) for mark in text)
-    return re.sub(r"(?<![\w.-])-(\d[\d.]*)", r"$-\1$", escaped)
+    return latex_table(table.title, table.names, table.columns, table.rows, table.notes, table.bold)
 
 
 def html_table(table: Table) -> str:

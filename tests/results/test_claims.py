@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from matplotlib.text import Text
@@ -13,6 +14,7 @@ from results import printed
 from results.__main__ import main
 from results.collect import collect
 from results.figures.curves import curves
+from results.render import Table, render
 from results.tables.accuracy import accuracy_tables
 from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
 from results.tables.epochs import epochs_table
@@ -167,7 +169,10 @@ def test_latex_compiles_and_fits_the_page(papers_runs, tmp_path, main_of):  # no
     inputs = "".join(rf"\input{{{file.stem}}}" for file in files)
     packages = r"\documentclass{article}\usepackage{booktabs,graphicx}"
     (tmp_path / "all.tex").write_text(rf"{packages}\begin{{document}}{inputs}\end{{document}}")
+    widths = []
     for file in (*files, tmp_path / "all.tex"):
+        text = file.read_text()
+        file.write_text(text.replace(r"\ifdim\wd0", r"\typeout{W \the\wd0}\ifdim\wd0"))
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file.name],
             cwd=tmp_path,
@@ -177,4 +182,41 @@ def test_latex_compiles_and_fits_the_page(papers_runs, tmp_path, main_of):  # no
         )
         assert done.returncode == 0, done.stdout[-2000:]
         assert "Overfull \\hbox" not in done.stdout, file
+        assert "Float too large" not in done.stdout, file
         assert file.with_suffix(".pdf").is_file()
+        widths += [float(width) for width in re.findall(r"^W ([\d.]+)pt", done.stdout, re.M)]
+    # 8 pt shrunk to the page's 345 pt: 5 pt and more are left.
+    assert len(widths) > len(files)
+    assert max(widths) <= 345 * 8 / 5
+
+
+def test_no_name_stops_latex(tmp_path):
+    name = 'a|b & {c} $x^2$ "é ß" 猫 Ω -1 \\n ~ # 10 % \x07'
+    wide = tuple(f"({j}) 0.123 of many words" for j in range(30))
+    table = Table(
+        name="odd",
+        title="Table 4, all pairs: " + name,
+        names=1,
+        columns=("Network", *(f"column {j}" for j in range(30))),
+        rows=tuple((f"{name} {i}", *wide) for i in range(150)),
+        notes=(name, ""),
+        bold=frozenset({(0, 0), (149, 30)}),
+    )
+    text = render(table, "latex")
+    assert r"\caption{a\textbar{}b \& \{c\}" in text
+    assert "[U+732B]" in text
+    assert text.isascii()
+    assert r"\caption{x}" in render(replace(table, title="Figure 3: x"), "latex")
+    assert r"\caption{As Table 4, x: y}" in render(
+        replace(table, title="As Table 4, x: y"), "latex"
+    )
+    for cell in wide:
+        assert text.count(cell) == 150
+    if shutil.which("pdflatex"):
+        (tmp_path / "odd.tex").write_text(text)
+        words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "odd.tex"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Overfull" not in done.stdout
+        assert "Float too large" not in done.stdout
+    assert r"\begin{tabular}" in render(replace(table, rows=()), "latex")
