@@ -12,6 +12,7 @@ import launch.sweep
 import results.__main__
 from configs.load import load
 from tests.conftest import ROOT
+from tests.results.scene_runs import write_scene_run
 from tests.results.test_results import write_evaluation, write_run
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -83,6 +84,8 @@ def study(tmp_path_factory):
             for padding in ("zero", "partial"):
                 run = write_run(place / name, "resnet50", padding, seed, 76 + seed / 10, 75)
                 write_evaluation(run, padding, 76 + seed / 10)
+    for padding in ("zero", "partial"):
+        write_scene_run(place / "runs_cityscapes", padding, 1, 78)
     return place
 
 
