@@ -57,7 +57,10 @@ def trainer(config: Config, device: torch.device, steps: int) -> Iterator[Callab
             def turn() -> Session:
                 with _unseen():
                     for batch in islice(batches, steps):
-                        session.stepped(*step(config, task, state, network, batch, process))
+                        computed = step(
+                            config, task, state, network, batch, process, session.length
+                        )
+                        session.stepped(*computed)
                 return session
 
             yield turn
