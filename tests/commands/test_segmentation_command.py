@@ -81,7 +81,13 @@ def test_rate_is_that_of_torchs_schedule():
         theirs.step()
 
 
-@pytest.mark.parametrize("after", [3, 11], ids=["in the first epoch", "in the cut epoch"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(3, id="in the first epoch"),
+        pytest.param(11, id="in the cut epoch", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_and_resumed_it_ends_bit_equal(straight, streets, tmp_path, after):
     process = launch(tmp_path, streets)
     state = tmp_path / NAME / "progress.json"
