@@ -144,7 +144,8 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     here.wait(lambda: not here.jobs(), "the end", seconds=600)
     assert [state(one) for one in seeds] == ["finished", "interrupted", "finished"]
     line = ledger(words)["2"]
-    assert (line["state"], line["reason"]) == ("interrupted", seeds[1].status()["reason"])
+    # Its own reason; or that it is gone: torchrun kills what has not stopped in 30 s.
+    assert (line["state"], line["reason"]) == ("interrupted", seeds[1].state()["reason"])
 
     out = submit(words, "--notify", f"cat >> {notices}")
     assert ": 1 runs;" in out
