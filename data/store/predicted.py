@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from data.store.labels import TO_IDS
-from foundation.files import atomic_writer
+from foundation.files import writing
 
 
 def write_prediction(path: Path, predicted: np.ndarray) -> None:
-    """Write train ids as a PNG of label ids, atomically.
+    """Write train ids as a PNG of label ids.
 
     Train ids are what a network predicts; the evaluator would take them for other classes.
 
@@ -22,5 +22,5 @@ def write_prediction(path: Path, predicted: np.ndarray) -> None:
         FileError: it cannot be written.
     """
     ids = TO_IDS[predicted]
-    with atomic_writer(path) as file:
-        Image.fromarray(ids, mode="L").save(file, format="PNG")
+    with writing(path):
+        Image.fromarray(ids, mode="L").save(path, format="PNG")
