@@ -144,8 +144,7 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     here.wait(lambda: not here.jobs(), "the end", seconds=600)
     assert [state(one) for one in seeds] == ["finished", "interrupted", "finished"]
     line = ledger(words)["2"]
-    # Its own reason; or that it is gone: torchrun kills what has not stopped in 30 s.
-    assert (line["state"], line["reason"]) == ("interrupted", seeds[1].state()["reason"])
+    assert (line["state"], line["reason"]) == ("interrupted", seeds[1].status()["reason"])
 
     out = submit(words, "--notify", f"cat >> {notices}")
     assert ": 1 runs;" in out
