@@ -39,6 +39,8 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> "Watch":
+        if self._process.store is not None:
+            self._tell()  # at once: a process stopped in its first moments has begun, too
         self._thread.start()
         return self
 

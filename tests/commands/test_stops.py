@@ -102,12 +102,12 @@ def test_a_run_is_held_by_one_command(images, tmp_path):
 
 def test_a_process_that_stands_still_is_named(images, tmp_path):
     process = launch(tmp_path, images, "train.epochs=50", "train.timeout=5")
-    wait_for(tmp_path / NAME / "progress.json", process)
+    wait_for(tmp_path / NAME / "checkpoints" / "last.pt", process)  # both have taken a step
     still = workers(tmp_path, process)[-1]
     os.kill(still, signal.SIGSTOP)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 1
-    assert "no step for 5 s (train.timeout): rank 1 (" in output
+    assert "no step for 5 s (train.timeout): rank 1 (" in output, output
     assert f"process {still}) says nothing more: it was in epoch" in output
     assert_all_gone(tmp_path)
 
