@@ -1,6 +1,5 @@
 """Tables 2 and 3 from runs, with the paper's columns and the paper's numbers beside ours."""
 
-from dataclasses import replace
 from functools import cache
 from typing import Literal
 
@@ -10,7 +9,7 @@ from results.collect import Run
 from results.departures import differing, not_imagenet
 from results.render import Table
 from results.statistics import StdevFormula, Values, holm, stdev
-from results.tables.diverged import RULE, diverged
+from results.tables.diverged import diverged
 from results.tables.rows import (
     METHODS,
     average_cells,
@@ -53,20 +52,6 @@ def printed_numbers(number: int) -> Numbers:
         for arch in printed.ARCHITECTURES
         for padding in printed.PADDINGS
     }
-
-
-def accuracy_tables(
-    runs: list[Run], measure: Measure, seeds: int, formula: StdevFormula, columns: Columns = "all"
-) -> list[Table]:
-    """Return the table, and where a run diverged a second one without such runs."""
-    table = accuracy_table(runs, measure, seeds, formula, columns)
-    wrong = diverged(numbers_of(runs, measure))
-    kept = [run for run in runs if (run.arch, run.padding, run.seed) not in wrong]
-    if not wrong:
-        return [table]
-    without = accuracy_table(kept, measure, seeds, formula, columns)
-    title = f"{without.title}, without the diverged runs ({len(wrong)})"
-    return [table, replace(without, name=f"{without.name}_without_diverged", title=title)]
 
 
 def accuracy_table(
@@ -190,13 +175,11 @@ def _notes(
     papers = _paper(2).keys()
     missing = len(papers - {printed.network(*key) for key in numbers})
     absent = (f"{missing} of the paper's {len(papers)} rows have no runs here.",) * bool(missing)
-    marked = (f"{RULE}.",) if diverged(numbers) else ()
     return (
         *not_imagenet(runs),
         *differing(runs),
         *((METHODS,) if columns == "all" else ()),
         described[formula],
-        *marked,
         *one_seed({printed.network(*key): values for key, values in numbers.items()}),
         *unfinished(runs),
         *absent,

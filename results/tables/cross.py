@@ -9,6 +9,7 @@ from results.mode_scores import alike, mode_scores
 from results.render import Table
 from results.statistics import Values, holm
 from results.tables.accuracy import Columns
+from results.tables.diverged import diverged_runs
 from results.tables.rows import (
     METHODS,
     average_cells,
@@ -38,6 +39,7 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         RunError: an evaluation is not of the finished run's best checkpoint on the run's own data.
     """
     cells = evaluated(runs)
+    wrong = {(run.arch, run.padding, run.seed) for run in diverged_runs(runs, ("best",))}
     shown = seed_columns([run for run in runs if run.finished and run.evaluations], seeds)
     diffs = {
         key: diff_cells(values, cells.get((arch, trained, trained), {}), seeds)
@@ -55,7 +57,9 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         average, half = average_cells(values, incomplete(len(values), seeds))
         diff, interval, _ = diffs.get(key, ("-", "-", None))
         row = dict(zip(("Training", "Inference"), names, strict=True))
-        row |= zip(seed_names(shown), (cell(values.get(seed)) for seed in shown), strict=True)
+        marks = [" diverged" * ((arch, trained, seed) in wrong) for seed in shown]
+        marked = [cell(values.get(seed), mark) for seed, mark in zip(shown, marks, strict=True)]
+        row |= zip(seed_names(shown), marked, strict=True)
         row |= {"average": average, "±": half, "diff": diff, "diff interval": interval}
         row |= {"p": p_cell(p_of[key]) if key in p_of else "-"}
         row |= {f"paper {c}": paper.get(names, {}).get(c, "") for c in ("average", "diff")}

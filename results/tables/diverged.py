@@ -1,11 +1,14 @@
 """Runs that went astray: marked in tables, left out of what is concluded from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from results.collect import Run
+from results.render import Table
 from results.statistics import Values
 
 RULE = "diverged: less than half of what the network's best run of any padding has"
+MEASURES = ("best", "last5_avg")
 
 
 def diverged(numbers: Mapping[tuple[str, ...], Values]) -> set[tuple]:
@@ -26,15 +29,8 @@ def diverged(numbers: Mapping[tuple[str, ...], Values]) -> set[tuple]:
     }
 
 
-def without_diverged(
-    runs: list[Run], measures: tuple[str, ...] = ("best", "last5_avg")
-) -> tuple[list[Run], tuple[str, ...]]:
-    """Return the runs that did not diverge, and the note that names the others.
-
-    Args:
-        runs: unfinished ones stay.
-        measures: of Run; a run that diverged by any of them is left out.
-    """
+def diverged_runs(runs: list[Run], measures: tuple[str, ...] = MEASURES) -> list[Run]:
+    """Return the finished runs that diverged by any of these measures, attributes of Run."""
     wrong = set()
     for measure in measures:
         numbers: dict[tuple[str, str], dict[int, float]] = {}
@@ -42,7 +38,45 @@ def without_diverged(
             if run.finished:
                 numbers.setdefault((run.panel, run.padding), {})[run.seed] = getattr(run, measure)
         wrong |= diverged(numbers)
-    apart = [run for run in runs if run.finished and (run.panel, run.padding, run.seed) in wrong]
-    names = ", ".join(run.path.name for run in apart)
-    notes = (f"Without {len(apart)} diverged runs: {names} ({RULE}).",) if apart else ()
+    return [run for run in runs if run.finished and (run.panel, run.padding, run.seed) in wrong]
+
+
+def without_diverged(
+    runs: list[Run], measures: tuple[str, ...] = MEASURES
+) -> tuple[list[Run], tuple[str, ...]]:
+    """Return the runs that did not diverge, unfinished ones too, and a note naming the others."""
+    apart = diverged_runs(runs, measures)
+    notes = (f"Without {_named(apart)}.",) if apart else ()
     return [run for run in runs if run not in apart], notes
+
+
+def with_and_without(
+    runs: list[Run], measure: str, make: Callable[[list[Run]], list[Table]]
+) -> list[Table]:
+    """Return the tables of all runs, and below each that diverged runs change one without them.
+
+    Args:
+        runs: of one task, as `collect` returns them.
+        measure: by which a run diverges, 'best' or 'last5_avg'.
+        make: the tables of some of the runs, each of a name of its own.
+    """
+    tables, apart = make(runs), diverged_runs(runs, (measure,))
+    if not apart:
+        return tables
+    others = {table.name: table for table in make([run for run in runs if run not in apart])}
+    made = []
+    for table in tables:
+        other = others.get(table.name)
+        if not other or other.rows == table.rows:
+            made.append(table)
+            continue
+        title = f"{other.title}, without the diverged runs ({len(apart)})"
+        made += [
+            replace(table, notes=(*table.notes, f"With {_named(apart)}.")),
+            replace(other, name=f"{other.name}_without_diverged", title=title),
+        ]
+    return made
+
+
+def _named(apart: list[Run]) -> str:
+    return f"{len(apart)} diverged runs: {', '.join(run.path.name for run in apart)} ({RULE})"

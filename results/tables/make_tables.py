@@ -1,11 +1,14 @@
 """The paper's tables that can be made from the runs at hand, of each task its own."""
 
+from functools import partial
+
 from results.collect import Run, of_task
 from results.mode_scores import READINGS
 from results.render import Table
 from results.statistics import StdevFormula
-from results.tables.accuracy import Columns, accuracy_tables
+from results.tables.accuracy import Columns, Measure, accuracy_table
 from results.tables.cross import cross_table, matrix_table
+from results.tables.diverged import with_and_without
 from results.tables.mean_iou import cross_tables, mean_iou_table
 from results.tables.near_border import border_table, leave_out_table, tile_table
 from results.tables.rows import SEEDS
@@ -15,6 +18,8 @@ def make_tables(
     runs: list[Run], seeds: int | None, formula: StdevFormula, columns: Columns = "all"
 ) -> list[Table]:
     """Return Tables 2 to 4 where there are classification runs, 5 to 7 where of segmentation.
+
+    Those that a diverged run is in come without it, too.
 
     Args:
         runs: of `collect`.
@@ -29,15 +34,30 @@ def make_tables(
     if images := of_task(runs, "classification"):
         wanted = seeds or SEEDS["classification"]
         for measure in ("best", "last5_avg"):
-            made += accuracy_tables(images, measure, wanted, formula, columns)
-        made.append(cross_table(images, wanted, columns))
-        made += [matrix_table(images, wanted)] if made[-1].rows and columns == "all" else []
+            make = partial(_accuracies, measure, wanted, formula, columns)
+            made += with_and_without(images, measure, make)
+        made += with_and_without(images, "best", partial(_crossed, wanted, columns))
     if scenes := of_task(runs, "segmentation"):
         wanted = seeds or SEEDS["segmentation"]
-        made += [mean_iou_table(scenes, wanted, columns), tile_table(scenes, wanted, columns)]
-        made += [leave_out_table(scenes, wanted, reading, columns) for reading in READINGS]
-        if columns == "all":
-            borders = [border_table(scenes, wanted, mode) for mode in ("regular", "tile 0")]
-            made += [table for table in borders if table.rows]
-        made += cross_tables(scenes, wanted, columns)
+        made += with_and_without(scenes, "best", partial(_scenes, wanted, columns))
     return made
+
+
+def _accuracies(
+    measure: Measure, seeds: int, formula: StdevFormula, columns: Columns, runs: list[Run]
+) -> list[Table]:
+    return [accuracy_table(runs, measure, seeds, formula, columns)]
+
+
+def _crossed(seeds: int, columns: Columns, runs: list[Run]) -> list[Table]:
+    table = cross_table(runs, seeds, columns)
+    return [table, matrix_table(runs, seeds)] if table.rows and columns == "all" else [table]
+
+
+def _scenes(seeds: int, columns: Columns, runs: list[Run]) -> list[Table]:
+    made = [mean_iou_table(runs, seeds, columns), tile_table(runs, seeds, columns)]
+    made += [leave_out_table(runs, seeds, reading, columns) for reading in READINGS]
+    if columns == "all":
+        borders = [border_table(runs, seeds, mode) for mode in ("regular", "tile 0")]
+        made += [table for table in borders if table.rows]
+    return made + cross_tables(runs, seeds, columns)

@@ -10,7 +10,7 @@ from results.render import Table
 from results.statistics import Values, holm
 from results.tables.accuracy import Columns, numbers_of
 from results.tables.cross import cross_table, matrix_table
-from results.tables.diverged import RULE, diverged
+from results.tables.diverged import diverged
 from results.tables.rows import (
     METHODS,
     average_cells,
@@ -131,7 +131,6 @@ def _notes(runs: list[Run], numbers: dict[Key, Values], columns: Columns) -> tup
         *not_cityscapes(runs),
         *differing(runs),
         *((METHODS, _SOURCES) if columns == "all" else ()),
-        *((f"{RULE}.",) if diverged(numbers) else ()),
         *one_seed(
             {
                 f"{printed.network(arch, padding)} {printed.split(split)}": values

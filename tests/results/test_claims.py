@@ -15,7 +15,6 @@ from results.__main__ import main
 from results.collect import collect
 from results.figures.curves import curves
 from results.render import Table, render
-from results.tables.accuracy import accuracy_tables
 from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
@@ -87,39 +86,6 @@ def test_our_own_effects_in_every_direction(tmp_path):
         if "similar" in claim and network == "resnet50"
     }
     assert verdicts == {"reflect": "supported", "replicate": "supported"}
-
-
-def test_a_diverged_run_is_shown_and_left_out(tmp_path):
-    for seed in (1, 2, 3):
-        write_run(tmp_path, "resnet50", "zero", seed, 76, 0.1 if seed == 2 else 75)
-    whole, without = accuracy_tables(collect(tmp_path), "last5_avg", 5, "sample")
-    assert cells_of(whole)[0]["2_last5_avg"] == "0.100 diverged"
-    assert cells_of(without)[0]["average"] == "75.000 (2/5 seeds)"
-    assert without.name.endswith("without_diverged")
-    assert "without the diverged runs (1)" in without.title
-
-
-def test_a_padding_whose_runs_all_diverged_is_marked_and_no_evidence(tmp_path):
-    for seed in (1, 2, 3):
-        write_run(tmp_path, "resnet50", "zero", seed, 76 + seed / 10, 75)
-        set_curve(write_run(tmp_path, "resnet50", "partial", seed, 0.1, 0.1), [0.1] * 95)
-        write_run(tmp_path, "resnet50", "reflect", seed, 75 + seed / 10, 0.1 if seed == 3 else 74)
-    runs = collect(tmp_path)
-    whole, without = accuracy_tables(runs, "best", 5, "sample")
-    assert [row["1_best"] for row in cells_of(whole)] == ["76.100", "0.100 diverged", "75.100"]
-    assert "resnet50_partial" not in [row["Network"] for row in cells_of(without)]
-    table = claims_table(runs, "best", 0.25)
-    assert not rows(table)[BEATS, "resnet50"]["ours: verdict"]
-    names = ", ".join(f"resnet50_partial_seed{seed}" for seed in (1, 2, 3))
-    assert table.notes[0].startswith(f"Without 3 diverged runs: {names} (diverged: less than half")
-    table = epochs_table(runs)
-    assert [row["Network"] for row in cells_of(table)] == ["resnet50_zero", "resnet50_ref"]
-    assert cells_of(table)[1]["seeds that reach it"] == "2/2"
-    assert any(f"{names}, resnet50_reflect_seed3" in note for note in table.notes)
-    shown = " ".join(text.get_text() for text in curves(runs).findobj(Text))
-    assert f"Without 4 diverged runs: {names}, resnet50_reflect_seed3" in shown
-    assert "reflect (2 seeds)" in shown
-    assert "partial (" not in shown
 
 
 def test_one_accuracy_a_network_wherever_epochs_are_counted(tmp_path):
