@@ -1,11 +1,18 @@
 """A table as LaTeX: in blocks and on as many pages as it takes to be read."""
 
 import re
-import textwrap
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+
+from results.latex_columns import (
+    TEXT_WIDTH,
+    Column,
+    Grid,
+    column_blocks,
+    lines,
+    stacked,
+    total_width,
+)
+from results.latex_text import latex_text, one_line
 
 _DOCUMENT = """\
 % By itself a document, inside one (\\input) a table; needs booktabs and graphicx.
@@ -27,21 +34,7 @@ BODY
 \\ifdim\\wd0>\\linewidth\\resizebox{\\linewidth}{!}{\\usebox0}\\else\\usebox0\\fi
 """
 
-# Points, of article's text and footnotesize: generous, for nobody has measured the text yet.
-_TEXT_WIDTH, _TEXT_HEIGHT, _LINE, _LETTER, _GAP = 345, 500, 9.6, 4.4, 6
-_WIDEST = _TEXT_WIDTH / 0.7
-_WRAPPED = 20  # letters a line, of a column of words
-
-_BOUND = re.compile(r"±|p( \(Holm\))?$|(diff )?interval$|.* ±$|.* n$")  # to the column before
-
-Grid = Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class _Column:
-    place: int
-    wrap: int  # letters a line, 0: none of its cells is broken
-    width: float  # points
+_TEXT_HEIGHT, _LINE = 500, 9.6  # points
 
 
 def latex_table(
@@ -64,11 +57,11 @@ def latex_table(
         notes: paragraphs below.
         bold: (row, column) of cells in bold type.
     """
-    columns = [_named(text) for text in columns]
-    rows = [[_named(text) for text in row] for row in rows]
+    columns = [one_line(text) for text in columns]
+    rows = [[one_line(text) for text in row] for row in rows]
     blocks = []
-    for shown in _blocks(names, columns, rows):
-        scale = min(1.0, _TEXT_WIDTH / sum(column.width for column in shown))
+    for shown in column_blocks(names, columns, rows):
+        scale = min(1.0, TEXT_WIDTH / total_width(shown))
         for part in _pages(shown, rows, scale):
             height = _height(shown, [rows[i] for i in part], scale)
             blocks.append((height, _block(shown, names, columns, rows, (part, bold))))
@@ -85,57 +78,11 @@ def latex_table(
     return _DOCUMENT.replace("TABLES", "".join(tables))
 
 
-def _blocks(names: int, columns: Sequence[str], rows: Grid) -> list[list[_Column]]:
-    """Return the columns of each block: as few blocks as can be read, of like widths."""
-    known = [_column(j, columns[j], [row[j] for row in rows], 0) for j in range(len(columns))]
-    if sum(column.width for column in known) <= _WIDEST:
-        return [known]
-    known = [_column(j, columns[j], [row[j] for row in rows], _WRAPPED) for j in range(len(known))]
-    heads, others = known[:names], known[names:]
-    cuts = [i for i in range(1, len(others)) if not _BOUND.match(columns[others[i].place])]
-    for count in range(len(cuts) + 1):
-        if count > 3:  # a table of very many seeds: a block a column or so, without looking for it
-            return [[*heads, *others[i : i + 3]] for i in range(0, len(others), 3)]
-        splits = [[0, *cut, len(others)] for cut in combinations(cuts, count)]
-        parts = [[others[a:b] for a, b in zip(s, s[1:], strict=False)] for s in splits]
-        best = min(parts, key=lambda part: max(map(_width, part)))
-        if max(map(_width, best)) + _width(heads) <= _WIDEST:
-            break
-    return [[*heads, *part] for part in best]
+def _height(shown: Sequence[Column], rows: Grid, scale: float) -> float:
+    return _LINE * scale * (3 + sum(lines(shown, row) for row in rows))
 
 
-def _width(columns: Sequence[_Column]) -> float:
-    return sum(column.width for column in columns)
-
-
-def _column(place: int, heading: str, cells: Sequence[str], limit: int) -> _Column:
-    longest = max(map(len, [*cells, *_stacked(heading, cells).split("\n")]))
-    if not limit or longest <= limit or not any(" " in cell for cell in cells):
-        return _Column(place, 0, longest * _LETTER + _GAP)
-    words = [word for text in (*cells, heading) for word in text.split()]
-    wrap = max(limit, *map(len, words))
-    return _Column(place, wrap, wrap * _LETTER * 1.1 + _GAP)
-
-
-def _stacked(heading: str, cells: Sequence[str]) -> str:
-    """Return a heading, in two lines where it is longer than what stands below."""
-    if " " not in heading or len(heading) <= max(map(len, cells), default=0):
-        return heading
-    spaces = [i for i, mark in enumerate(heading) if mark == " "]
-    cut = min(spaces, key=lambda i: max(i, len(heading) - i))
-    return f"{heading[:cut]}\n{heading[cut + 1 :]}"
-
-
-def _lines(shown: Sequence[_Column], row: Sequence[str]) -> int:
-    """Return the lines that a row takes, rather one too many than too few."""
-    return max(len(textwrap.wrap(row[c.place], c.wrap * 5 // 6)) if c.wrap else 1 for c in shown)
-
-
-def _height(shown: Sequence[_Column], rows: Grid, scale: float) -> float:
-    return _LINE * scale * (3 + sum(_lines(shown, row) for row in rows))
-
-
-def _pages(shown: Sequence[_Column], rows: Grid, scale: float) -> list[range]:
+def _pages(shown: Sequence[Column], rows: Grid, scale: float) -> list[range]:
     """Return which rows stand together; more than a page holds are parted."""
     parts, first = [], 0
     for i in range(1, len(rows)):
@@ -146,7 +93,7 @@ def _pages(shown: Sequence[_Column], rows: Grid, scale: float) -> list[range]:
 
 
 def _block(
-    shown: Sequence[_Column],
+    shown: Sequence[Column],
     names: int,
     columns: Sequence[str],
     rows: Grid,
@@ -154,7 +101,7 @@ def _block(
 ) -> str:
     places, bold = part
     spec = [
-        f"p{{{c.width - _GAP:.0f}pt}}" if c.wrap else "l" if c.place < names else "r" for c in shown
+        f"p{{{c.text_width:.0f}pt}}" if c.wrap else "l" if c.place < names else "r" for c in shown
     ]
     # \raggedright makes \\ a line's end, no row's.
     end = r"\tabularnewline" if any(c.wrap for c in shown) else r"\\"
@@ -177,12 +124,12 @@ def _block(
     return re.sub("|".join(parts), lambda found: parts[found[0]], _BLOCK)
 
 
-def _heading(column: _Column, heading: str, cells: Sequence[str], names: int) -> str:
+def _heading(column: Column, heading: str, cells: Sequence[str], names: int) -> str:
     if column.wrap:
         return rf"\raggedright {latex_text(heading)}"
-    lines = [latex_text(line) for line in _stacked(heading, cells).split("\n")]
-    side, stack = "l" if column.place < names else "r", r"\\".join(lines)
-    return rf"\shortstack[{side}]{{{stack}}}" if len(lines) > 1 else stack
+    texts = [latex_text(line) for line in stacked(heading, cells).split("\n")]
+    side, stack = "l" if column.place < names else "r", r"\\".join(texts)
+    return rf"\shortstack[{side}]{{{stack}}}" if len(texts) > 1 else stack
 
 
 def _environments(blocks: list[tuple[float, str]], below: float, caption: str) -> list[str]:
@@ -207,54 +154,3 @@ def _environments(blocks: list[tuple[float, str]], below: float, caption: str) -
             f"\\begin{{table}}[htbp]\n\\centering\n{again}\\caption{{{told}}}\n{inside}\\end{{table}}\n"
         )
     return tables
-
-
-_MARKS = {
-    "\\": r"\textbackslash{}",
-    **{mark: f"\\{mark}" for mark in "_%&#{}$"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "→": r"$\rightarrow$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "–": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    **{"“": "``", "”": "''", "‘": "`", "’": "'"},
-    **{"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "œ": r"\oe{}"},
-    **{"Œ": r"\OE{}", "ł": r"\l{}", "Ł": r"\L{}"},
-}
-_ACCENTS = {
-    **{"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"'},
-    **{"\u0304": "=", "\u0307": ".", "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c"},
-}
-
-
-def latex_text(text: str) -> str:
-    """Return a text as LaTeX; a mark that plain pdflatex does not know is named by its number."""
-    escaped = "".join(map(_mark, _named(text)))
-    # A hyphen before a digit is a minus sign.
-    return re.sub(r"(?<![\w.-])-(\d[\d.]*)", r"$-\1$", escaped)
-
-
-def _named(text: str) -> str:
-    """Return a text in one line, with names for the marks that cannot be set."""
-    folded = " ".join(text.split())
-    return "".join(mark if _mark(mark) else f"[U+{ord(mark):04X}]" for mark in folded)
-
-
-def _mark(mark: str) -> str:
-    """Return what LaTeX calls a mark, '' for what it cannot set."""
-    if known := _MARKS.get(mark):
-        return known
-    if " " <= mark <= "~":
-        return mark
-    base, *accents = unicodedata.normalize("NFD", mark)
-    if len(accents) == 1 and accents[0] in _ACCENTS and base.isascii() and base.isalpha():
-        return rf"\{_ACCENTS[accents[0]]}{{{base}}}"
-    return ""
