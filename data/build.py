@@ -113,9 +113,7 @@ def build_scene_loaders(
     Args:
         data: the configuration's section.
         seed: of the epochs' lists and crops.
-        place: this process's rank and the number of processes.
-        device: where the batches go.
-        channels_last: memory layout of the images.
+        place, device, channels_last: as build_loaders.
 
     Raises:
         DataError: the data set is missing or unusable, a class has no centroid, the batch is larger
