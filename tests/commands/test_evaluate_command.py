@@ -11,7 +11,7 @@ import pytest
 import torch
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
-from torchvision.models import resnet50
+from torchvision.models import resnet18
 
 import evaluate
 from data.interface import MEAN, STD
@@ -25,9 +25,9 @@ def trained(images, tmp_path_factory, command):
     """A finished run of a few real steps, zero padding."""
     root = tmp_path_factory.mktemp("runs")
     settings = ["data.global_batch_size=4", "train.epochs=6", "optim.lr=0.0005"]
-    command("train.py", "configs/resnet50.yaml", *TINY, f"data.root={images}",
-            f"run.root={root}", *settings)  # fmt: skip
-    return root / "resnet50_zero_seed1"
+    command("train.py", "configs/resnet50.yaml", *TINY, "model.arch=resnet18",
+            f"data.root={images}", f"run.root={root}", *settings)  # fmt: skip
+    return root / "resnet18_zero_seed1"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def results(run, padding):
 
 def plain_evaluation(images, run, padding):
     """What anyone would write with torchvision alone."""
-    model = resnet50(num_classes=3)
+    model = resnet18(num_classes=3)
     saved = torch.load(run / "checkpoints" / "best.pt", weights_only=True)
     model.load_state_dict(saved["model"])
     view = transforms.Compose(
@@ -120,7 +120,7 @@ def test_several_runs_and_other_checkpoints(run, trained, tmp_path, main_of):
     ("arguments", "message"),
     [
         (["--padding", "mirror"], "--padding mirror: unknown; choose from zero, partial"),
-        (["--padding", "reflect"], "layer layer4.1.conv2: reflect padding by 1 x 1 needs"),
+        (["--padding", "reflect"], "layer layer4.0.conv2: reflect padding by 1 x 1 needs"),
         (["optim.lr=3"], "'optim.lr=3': evaluation follows the run's config.yaml; only data."),
         (["data.root=/nowhere"], "/nowhere: there is no such folder"),
         (["--checkpoint", "/none.pt"], "/none.pt: there is no such checkpoint"),
@@ -146,7 +146,7 @@ def test_what_is_no_run_of_ours(run, tmp_path, main_of):
     assert (code, "best.pt: half a checkpoint or none" in err) == (2, True)
 
     file = RunDir(run).config_file
-    file.write_text(file.read_text().replace("arch: resnet50", "arch: vgg16_bn"))
+    file.write_text(file.read_text().replace("arch: resnet18", "arch: vgg16_bn"))
     code, _, err = main_of(evaluate.main, run, "--checkpoint", "last")
     assert code == 2
     assert "the checkpoint is of another network than config.yaml says" in err
@@ -171,7 +171,7 @@ def test_what_fails_does_not_stop_the_rest(run, trained, tmp_path, main_of):
         assert [file.name for file in (one / "eval").glob("*.json")] == ["partial.json"]
     before, after = err.split("error: 7 evaluations failed:\n")
     failed = after.splitlines()
-    reflect = "resnet50 with 32-px images: layer layer4.1.conv2: reflect padding"
+    reflect = "resnet18 with 32-px images: layer layer4.0.conv2: reflect padding"
     for line, start in zip(
         failed,
         [

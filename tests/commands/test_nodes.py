@@ -13,7 +13,8 @@ import torch
 from tests.conftest import ROOT, TINY, free_port, rows_without_times
 
 # Noise instead of images: nothing here depends on them.
-QUICK = [*TINY, "data.backend=synthetic", "data.synthetic_size=[12, 6]", "train.epochs=1"]
+QUICK = [*TINY, "model.arch=resnet18", "data.backend=synthetic", "data.synthetic_size=[12, 6]"]
+QUICK += ["train.epochs=1"]
 
 
 def two_nodes(*own, script="train.py", roots=(ROOT, ROOT), folders=(None, None)):

@@ -19,10 +19,10 @@ from tests.conftest import ROOT, TINY, rows_without_times
 from training.seeding import seed_weights
 
 RESNET = ROOT / "configs/resnet50.yaml"
-NAME = "resnet50_partial_seed1"
+NAME = "resnet18_partial_seed1"
 # Noise instead of images: nothing here depends on them.
 QUICK = [*TINY, "data.backend=synthetic", "data.synthetic_size=[12, 6]", "train.epochs=1"]
-QUICK += ["model.padding=partial"]
+QUICK += ["model.arch=resnet18", "model.padding=partial"]
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,8 @@ def begin(tmp_path, main_of):
 def start(tmp_path_factory):
     """A file as torchvision's: the trunk that seed 1 gives, under another number of classes."""
     seed_weights(1)
-    model = torchvision.models.resnet50(weights=None, num_classes=3)
-    model.fc = nn.Linear(2048, 5)
+    model = torchvision.models.resnet18(weights=None, num_classes=3)
+    model.fc = nn.Linear(512, 5)
     file = tmp_path_factory.mktemp("weights") / "start.pth"
     torch.save(model.state_dict(), file)
     return file
@@ -60,7 +60,7 @@ def trained(tmp_path_factory):
     """A run of zero padding, as one has it who then wants to change to partial."""
     root = tmp_path_factory.mktemp("trained")
     train_run.train_run(load(RESNET, [*QUICK, "model.padding=zero", f"run.root={root}"]))
-    return root / "resnet50_zero_seed1"
+    return root / "resnet18_zero_seed1"
 
 
 def parameters_of(file):
@@ -199,7 +199,7 @@ def damaged(file, content, start, trained):
         case "half":
             file.write_bytes(start.read_bytes()[: start.stat().st_size // 2])
         case "half, of an old form":
-            model = torchvision.models.resnet50(weights=None, num_classes=3)
+            model = torchvision.models.resnet18(weights=None, num_classes=3)
             torch.save(model.state_dict(), file, _use_new_zipfile_serialization=False)
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         case "bit" | "bit of a run's":
@@ -210,7 +210,7 @@ def damaged(file, content, start, trained):
         case "whole model":
             torch.save(nn.Linear(2, 2), file)
         case "another network":
-            torch.save(torchvision.models.resnet18(weights=None).state_dict(), file)
+            torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), file)
         case "a list":
             torch.save([1, 2], file)
 
@@ -227,7 +227,7 @@ def damaged(file, content, start, trained):
         ("bit", "half a file of weights or none (ValueError: checksum of "),
         ("bit of a run's", "half a file of weights or none (ValueError: its digest is another); "),
         ("whole model", "holds torch.nn.modules.linear.Linear, and not tensors and plain values"),
-        ("another network", "not weights of this network: it lacks layer1.0.conv3.weight and "),
+        ("another network", "not weights of this network: it lacks conv1.weight and "),
         ("a list", "not weights of this network: it holds no weights but a list; set model.arch"),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 
 from tests.conftest import ROOT, TINY
 
-QUICK = [*TINY, "data.backend=synthetic", "data.synthetic_size=[12, 6]", "train.epochs=1"]
+QUICK = [*TINY, "model.arch=resnet18", "data.backend=synthetic", "data.synthetic_size=[12, 6]"]
+QUICK += ["train.epochs=1"]
 
 # Calls train.py in children of one process, which has paid for the imports. An audit hook sees
 # every file operation before it is done: child n is killed, or told that the disk is full, at the
@@ -112,5 +113,5 @@ def test_a_disk_that_is_full_is_one_line_and_then_the_same_command_works(tmp_pat
     assert len(refused) == 2
     assert all("No space left on device" in line for line in refused)
     assert done.stdout.splitlines()[-1].startswith(
-        f"{tmp_path}/resnet50_zero_seed1: finished, best"
+        f"{tmp_path}/resnet18_zero_seed1: finished, best"
     )

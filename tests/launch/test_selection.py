@@ -74,7 +74,9 @@ def test_mistakes(arguments, line, main_of):
 
 
 def test_a_run_that_fails_is_tried_again_and_then_left(images, tmp_path, main_of):
-    (tmp_path / "run.yaml").write_text(f"base: {ROOT / 'configs/resnet50.yaml'}\n")
+    (tmp_path / "run.yaml").write_text(
+        f"base: {ROOT / 'configs/resnet50.yaml'}\nmodel: {{arch: resnet18}}\n"
+    )
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
         "configs: [run.yaml]\ngrid:\n  optim.lr: [1.0e+30, 1.0e-30]\nnproc_per_node: 1\n"

@@ -16,7 +16,9 @@ from tests.conftest import ROOT, TINY
 
 @pytest.fixture
 def sweep(images, tmp_path):
-    (tmp_path / "run.yaml").write_text(f"base: {ROOT / 'configs/resnet50.yaml'}\n")
+    (tmp_path / "run.yaml").write_text(
+        f"base: {ROOT / 'configs/resnet50.yaml'}\nmodel: {{arch: resnet18}}\n"
+    )
     file = tmp_path / "sweep.yaml"
     file.write_text(
         "configs: [run.yaml]\n"
@@ -49,7 +51,7 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     assert "0 of 2 runs finished" in out
 
     # One run cannot begin: something else lies in its place. The other one is done all the same.
-    blocked = tmp_path / "runs" / "resnet50_zero_seed1"
+    blocked = tmp_path / "runs" / "resnet18_zero_seed1"
     blocked.mkdir(parents=True)
     (blocked / "notes").write_text("mine")
     code, out, err = main_of(main, file, *overrides)
@@ -59,7 +61,7 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     assert "[2/2]" in out
     assert (blocked / "notes").read_text() == "mine"
 
-    finished = tmp_path / "runs" / "resnet50_partial_seed1"
+    finished = tmp_path / "runs" / "resnet18_partial_seed1"
     summary = json.loads((finished / "summary.json").read_text())
     (blocked / "notes").unlink()
     code, out, _ = main_of(main, file, *overrides)
@@ -85,7 +87,7 @@ def test_stopping_it_ends_the_workers_and_leaves_a_resumable_run(sweep, tmp_path
         stderr=subprocess.STDOUT,
         text=True,
     )
-    run = RunDir(tmp_path / "runs" / "resnet50_zero_seed1")
+    run = RunDir(tmp_path / "runs" / "resnet18_zero_seed1")
     while not (run.checkpoints / "last.pt").exists():
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
