@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -49,7 +50,10 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int]) -> Flops:
         RuntimeError: images of this shape do not go through the network.
     """
     twin = _without_data(model).train()
-    images = torch.empty(2, *shape, device="meta")  # BN refuses to train on one number a channel
+    for module in twin.modules():
+        if isinstance(module, _BatchNorm):  # is not counted; SyncBN would ask the other processes
+            module.eval()
+    images = torch.empty(2, *shape, device="meta")
     mapping = {torch.ops.aten.convolution_backward: _convolution_backward}
     with torch.enable_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         outputs = twin(images)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.distributed import Process
@@ -17,9 +18,8 @@ def synchronize_bn(model: nn.Module, process: Process) -> nn.Module:
     """
     if process.world == 1:
         return model
-    if "nccl" in process.backend:
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    # torch's own refuses tensors of CPUs (2.11 to 2.15).
+    # torch's own (2.11 to 2.15) refuses tensors of CPUs, and on GPUs the processor waits for each
+    # layer's forward pass: it leaves out processes without images, which do not exist here.
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d:
@@ -58,21 +58,11 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        wide = _wide(x)
-        count = wide.new_tensor([x.numel() // x.shape[1]])
-        sums = torch.cat([wide.sum((0, 2, 3)), count])
-        dist.all_reduce(sums)
-        mean, count = sums[:-1] / sums[-1], sums[-1]
-        centred = wide - mean[:, None, None]
-        # In a second pass: a variance as the difference of two sums would lose its digits.
-        var = centred.square().sum((0, 2, 3))
-        dist.all_reduce(var)
-        var /= count
-        scale = torch.rsqrt(var + eps)
-        ctx.save_for_backward(x, weight, mean, scale, count)
+        count, mean, var = _gathered(x)
+        y = F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps)
+        ctx.save_for_backward(x, weight, mean, torch.rsqrt(var + eps), count)
         ctx.mark_non_differentiable(mean, var, count)
-        y = centred * (scale * weight)[:, None, None] + bias[:, None, None]
-        return y.to(x.dtype), mean, var, count
+        return y, mean, var, count
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
@@ -84,6 +74,22 @@ class _Normalize(torch.autograd.Function):
         mean_grad, mean_product = (sums / count)[:, :, None, None]
         of_x = (grad - mean_grad - wide * mean_product) * (scale * weight)[:, None, None]
         return of_x.to(x.dtype), of_weight, of_bias, None
+
+
+def _gathered(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the numbers a channel, their mean and their variance, over all processes."""
+    var, mean = torch.var_mean(_wide(x), (0, 2, 3), correction=0)
+    own = torch.cat([mean, var, mean.new_full((1,), x.numel() // x.shape[1])])
+    gathered = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, own)
+    each = torch.stack(gathered)
+    means, variances = each[:, :-1].chunk(2, dim=1)
+    counts = each[:, -1:]
+    count = counts.sum()
+    mean = (counts * means).sum(0) / count
+    # Of the distances of each process's mean: a difference of two sums would lose its digits.
+    var = (counts * (variances + (means - mean).square())).sum(0) / count
+    return count, mean, var
 
 
 def _wide(x: Tensor) -> Tensor:

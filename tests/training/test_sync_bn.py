@@ -13,6 +13,7 @@ from models import build_scene_model
 from tasks import segmentation
 from training.distributed import Process, data_parallel
 from training.epoch import train_step
+from training.flops import count_flops
 from training.state import new_state
 from training.sync_bn import synchronize_bn
 
@@ -42,7 +43,11 @@ def _one(rank, folder):
     )
     process = Process(rank, WORLD, CPU, "gloo")
     layers = [through_layer(process, dtype) for dtype in CASES]
-    torch.save({"layers": layers, "step": after_a_step(process)}, f"{folder}/{rank}.pt")
+    found = {"layers": layers, "step": after_a_step(process)}
+    if not rank:  # alone: whoever asked the other for something would wait for ever
+        counted = count_flops(synchronize_bn(network(), process), (3, 32, 32))
+        found["flops"] = counted.forward, counted.backward
+    torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -117,6 +122,11 @@ def test_a_step_of_two_processes_is_the_step_of_one(together):
         torch.testing.assert_close(found["step"], expected, rtol=1e-8, atol=1e-10)
     moved = [key for key, value in expected.items() if not torch.equal(value, fresh[key])]
     assert len(moved) > 0.9 * len(fresh)
+
+
+def test_operations_are_counted_by_one_process_and_are_those_of_plain_bn(together):
+    plain = count_flops(network(), (3, 32, 32))
+    assert together[0]["flops"] == (plain.forward, plain.backward)
 
 
 def test_alone_it_stays_plain():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -9,10 +10,18 @@ from benchmarks.trainer import settings, trainer
 from data.interface import FILLER_LABEL, Batch
 from models import build_scene_model
 from tasks import segmentation
+from training.distributed import Process
 from training.epoch import train_step
 from training.state import new_state
+from training.sync_bn import SyncBatchNorm2d, synchronize_bn
 
-_READS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default}
+_READS = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.is_nonzero.default,
+    torch.ops.aten.masked_select.default,
+    torch.ops.aten.nonzero.default,
+}
+_INDEXING = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default}
 _STEPS = 40  # of an epoch, with a look at every second one
 
 
@@ -25,7 +34,9 @@ class Counts(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, _, arguments=(), options=None):
         result = function(*arguments, **(options or {}))
-        if function in _READS:
+        chosen = tree_leaves(arguments[1]) if function in _INDEXING else ()
+        by_mask = any(getattr(one, "dtype", None) == torch.bool for one in chosen)
+        if function in _READS or by_mask:  # the result's shape depends on values
             self.waits.append(f"{function}")
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         if any(tensor.dtype == torch.float64 for tensor in tensors):
@@ -62,10 +73,27 @@ def test_between_two_looks_on_a_gpu(precision):
             torch.cuda.set_sync_debug_mode("default")
 
 
-def segmentation_step(device):
+@pytest.fixture(params=["cpu:gloo,cuda:nccl", None], ids=["SyncBN", "alone"])
+def process(request, tmp_path):
+    """A process among two, the other of which is absent, or the only one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not request.param:
+        yield Process(0, 1, device, "")
+        return
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield Process(0, 2, device, request.param)
+    dist.destroy_process_group()
+
+
+def segmentation_step(process):
     """Return what takes a step of segmentation, of which a part is void."""
+    device = process.device
     network = ("deeplabv3plus_wrn16_tiny", "partial", 19, (1, 2), "full", True)
     model = build_scene_model(*network).to(device).train()
+    synchronize_bn(model, process)
+    found = {type(module) for module in model.modules()}
+    assert (SyncBatchNorm2d in found) == (process.world > 1)
     state = new_state(model, device, 0.9, 1e-4, False)
     labels = torch.randint(0, 19, (2, 32, 32), device=device)
     labels[:, :8] = FILLER_LABEL
@@ -74,8 +102,9 @@ def segmentation_step(device):
     return lambda: train_step(model, batch, segmentation, state, "bf16", 1)
 
 
-def test_a_step_of_segmentation():
-    step = segmentation_step(torch.device("cpu"))
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tried on the GPU")
+def test_a_step_of_segmentation(process):
+    step = segmentation_step(process)
     step()
     with Counts() as counts:
         step()
@@ -84,8 +113,8 @@ def test_a_step_of_segmentation():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_step_of_segmentation_on_a_gpu():
-    step = segmentation_step(torch.device("cuda"))
+def test_a_step_of_segmentation_on_a_gpu(process):
+    step = segmentation_step(process)
     step()
     torch.cuda.set_sync_debug_mode("error")
     try:
