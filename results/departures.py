@@ -5,29 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from configs.load import flat, load
-from results.collect import Run, of_task
+from configs.same_data import same_data
+from configs.schema import OPERATIONAL_KEYS
+from results.collect import STUDIED, Run, of_task
 from results.render import Table
 
 _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 _IMAGENET_VAL = 50_000
 
-# What moves a run's numbers; the rest of a configuration says where and how fast.
-_KEYS = (
-    "model.num_classes",
-    "model.weights",
-    "data.image_size",
-    "data.eval_resize",
-    "data.crop_area",
-    "data.crop_aspect",
-    "data.flip",
-    "data.global_batch_size",
-    "optim.lr",
-    "optim.milestones",
-    "optim.gamma",
-    "optim.momentum",
-    "optim.weight_decay",
-    "train.epochs",
-    "train.precision",
+# What of a configuration says on what and how fast; all else moves a run's numbers.
+_HOW = frozenset(
+    {"task", "data.backend", "data.decode", "data.synthetic_size", "train.accumulate"}
+    | {"train.channels_last", "train.compile", "train.deterministic"}
 )
 
 # Section 4.2's two networks, and the settings that each has its own of.
@@ -35,15 +24,6 @@ _SCENE_ARCHITECTURES = ("deeplabv3plus_resnet50", "deeplabv3plus_wrn38")
 _BY_NETWORK = ("data.crop_size", "optim.lr")
 _SCENES_VAL = {"cv0": 500, "cv1": 415, "cv2": 655}
 _FRESH = "fresh weights (the paper: ImageNet's)"
-_SHOWN = {
-    "classification": _KEYS,
-    "segmentation": (
-        *("model.num_classes", "model.backbone_weights", "data.crop_size", "data.scale"),
-        *("data.flip", "data.jitter", "data.blur", "data.uniform_share", "data.coarse_classes"),
-        *("data.global_batch_size", "optim.lr", "optim.power", "optim.momentum"),
-        *("optim.weight_decay", "train.iterations", "train.sync_bn", "train.precision"),
-    ),
-}
 
 
 def departures(runs: list[Run]) -> tuple[str, ...]:
@@ -105,16 +85,16 @@ def papers_recipe(run: Run) -> dict[str, Any]:
     """Return the recipe's settings that move a run's numbers, by its task and network."""
     if run.task == "segmentation":
         return _scene_recipe(run.arch)
-    return {key: _recipe()[key] for key in _KEYS}
+    return _recipe()
 
 
 def differing(runs: list[Run]) -> tuple[str, ...]:
-    """Return the note that says in what the recipes of the networks differ; () if in nothing.
+    """Return the note that says in what recipes and data of the networks differ; () if in nothing.
 
     Of segmentation networks, what the paper has differ is none.
     """
-    told = []
-    for key in dict.fromkeys(key for run in runs for key in _SHOWN[run.task]):
+    told = _data_sets(runs)
+    for key in dict.fromkeys(key for run in runs for key in _shown(run.task)):
         values: dict[str, list[str]] = {}
         for run in runs:
             own = run.task == "segmentation" and key in _BY_NETWORK
@@ -127,6 +107,23 @@ def differing(runs: list[Run]) -> tuple[str, ...]:
     return (f"Recipes differ between networks: {'; '.join(told)}.",) if told else ()
 
 
+def _data_sets(runs: list[Run]) -> list[str]:
+    """Return a text for each split whose networks were trained on several data sets."""
+    told = []
+    for split in dict.fromkeys(run.split for run in runs):
+        sets: dict[str, list[str]] = {}
+        # The fullest fingerprint first: those of older versions fit several.
+        known = [run for run in runs if run.split == split and run.fingerprint]
+        for run in sorted(known, key=lambda run: -len(run.fingerprint)):
+            alike = (one for one in sets if same_data(one, run.fingerprint))
+            networks = sets.setdefault(next(alike, run.fingerprint), [])
+            networks += [] if run.panel in networks else [run.panel]
+        if len(sets) > 1:
+            listed = (f"{one[:12]} ({', '.join(names)})" for one, names in sets.items())
+            told.append(f"data set {', '.join(listed)}")
+    return told
+
+
 def recipe_table(runs: list[Run]) -> Table:
     """Return the settings that move a run's numbers, the paper's and ours; what differs is bold.
 
@@ -135,7 +132,7 @@ def recipe_table(runs: list[Run]) -> Table:
     """
     scenes = runs[0].task == "segmentation"
     rows, bold = [], set()
-    for i, key in enumerate(_SHOWN[runs[0].task]):
+    for i, key in enumerate(_shown(runs[0].task)):
         ours, papers = _texts(runs, key)
         rows.append((key, "; ".join(papers), "; ".join(ours)))
         bold |= {(i, 2)} if any(_differs(run, key) for run in runs) else set()
@@ -154,16 +151,29 @@ def recipe_table(runs: list[Run]) -> Table:
 
 
 @cache
+def _shown(task: str) -> tuple[str, ...]:
+    """Return the settings that move a run's numbers, but for those that are studied."""
+    arch = _SCENE_ARCHITECTURES[0] if task == "segmentation" else "resnet50"
+    return tuple(_moving(_CONFIGS / f"{arch}.yaml"))
+
+
+@cache
 def _recipe() -> dict[str, Any]:
-    return flat(load(_CONFIGS / "imagenet.yaml", ["model.arch=resnet50"]))
+    return _moving(_CONFIGS / "imagenet.yaml", "model.arch=resnet50")
 
 
 @cache
 def _scene_recipe(arch: str) -> dict[str, Any]:
     known = arch in _SCENE_ARCHITECTURES
-    recipe = flat(load(_CONFIGS / f"{arch if known else _SCENE_ARCHITECTURES[0]}.yaml"))
+    recipe = _moving(_CONFIGS / f"{arch if known else _SCENE_ARCHITECTURES[0]}.yaml")
+    # Where the file of weights lies is everybody's own; that there is one, not_cityscapes looks at.
     others = {"model.backbone_weights"} | (set() if known else set(_BY_NETWORK))
-    return {key: recipe[key] for key in _SHOWN["segmentation"] if key not in others}
+    return {key: value for key, value in recipe.items() if key not in others}
+
+
+def _moving(file: Path, *overrides: str) -> dict[str, Any]:
+    ignored = _HOW | STUDIED | OPERATIONAL_KEYS
+    return {key: v for key, v in flat(load(file, list(overrides))).items() if key not in ignored}
 
 
 def setting_text(value: Any) -> str:

@@ -21,7 +21,7 @@ from records.score import SCORES
 from records.summary import summarize
 from results import printed
 from results.collect import collect
-from results.departures import not_imagenet
+from results.departures import differing, not_imagenet
 from results.tables.accuracy import accuracy_table
 from results.tables.cross import cross_table
 from tests.conftest import ROOT
@@ -78,6 +78,18 @@ def test_every_finished_run_is_shown_the_papers_first(tmp_path):
     assert [row[:2] for row in cross_table(runs, 5).rows] == [
         ("convnext_tiny_zero", f"convnext_tiny_{used}") for used in ("zero", "partial", "circular")
     ]
+
+
+def test_networks_of_several_data_sets_or_recipes_are_said(tmp_path):
+    for arch, fingerprint in (("resnet50", "a" * 20), ("vgg16_bn", "b" * 20), ("vgg19_bn", None)):
+        overrides = ["optim.lr=0.2"] * (arch == "vgg16_bn")
+        run = write_run(tmp_path, arch, "zero", 1, 76, 75, overrides)
+        if fingerprint:
+            write_json(run.environment_file, {"data_fingerprint": fingerprint})
+    [note] = differing(collect(tmp_path))
+    told = f"data set {'a' * 12} (resnet50), {'b' * 12} (vgg16_bn); optim.lr 0.1 ("
+    assert note.startswith(f"Recipes differ between networks: {told}")
+    assert note in accuracy_table(collect(tmp_path), "best", 5, "sample").notes
 
 
 def test_a_cut_log_or_counts_at_odds_are_refused_by_name(tmp_path, main_of):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from configs.load import dump, load
 from foundation.errors import run_command
 from foundation.files import read_json, write_json
 from results import printed
@@ -20,6 +21,7 @@ from results.tables.make_tables import make_tables
 from results.tables.matched import closest, matched
 from results.tables.mean_iou import mean_iou_table, printed_miou_numbers
 from results.tables.near_border import border_table, leave_out_table, ring_name, tile_table
+from tests.conftest import ROOT
 from tests.results.scene_runs import RINGS, SHARES, write_scene_evaluation, write_scene_run
 from tests.results.test_results import cells_of, write_run
 
@@ -359,6 +361,26 @@ def test_what_is_not_the_papers_is_said(tmp_path):
     assert rows["optim.lr"]["recipe"] == "0.01; 0.03"  # of two networks, each its own
     assert recipe_table(runs).bold == frozenset()
     assert rows["train.precision"]["recipe"] == "fp32"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("model.first_block_dilation=contract", "model.image_pool=false", "data.flip=0.0"),
+        *("model.aspp_rates=[6, 12, 18]", "data.uniform_tile=512", "data.uniform_share=0.25"),
+        *("data.coarse_classes=[3]", "data.crop_size=512", "optim.power=0.9"),
+        *("train.sync_bn=false", "train.precision=bf16", "data.blur=[0.5, 1.0]"),
+    ],
+)
+def test_no_choice_of_the_recipe_is_changed_without_a_word(tmp_path, change):
+    run = write_scene_run(tmp_path, "zero", 1, 60)
+    place = [f"run.root={tmp_path}", "data.split=cv2"]
+    run.config_file.write_text(dump(load(ROOT / f"configs/{WN38}.yaml", [*place, change])))
+    [note] = not_cityscapes(collect(tmp_path))
+    key = change.partition("=")[0]
+    assert f"recipe: {key} " in note
+    table = recipe_table(collect(tmp_path))
+    assert [table.rows[i][0] for i, _ in table.bold] == [key]
 
 
 def test_weights_go_by_their_digest(tmp_path):
