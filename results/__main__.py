@@ -92,6 +92,16 @@ def _add_claims(commands: argparse._SubParsersAction, name: str) -> None:
         help="below which paddings are called similar (default: 0.25, about the smallest gain that "
         "the paper reports for partial padding)",
     )
+    _add_accuracy(one)
+
+
+def _add_accuracy(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--accuracy",
+        type=float,
+        metavar="PERCENT",
+        help="count Fig. 3's epochs to this accuracy (default: each network's own, see the notes)",
+    )
 
 
 def _claims(arguments: argparse.Namespace) -> None:
@@ -100,7 +110,7 @@ def _claims(arguments: argparse.Namespace) -> None:
     runs = collect(arguments.runs) if arguments.runs else []
     made = claims_tables(runs, arguments.measure, arguments.margin)
     if images := of_task(runs, "classification"):
-        made.append(epochs_table(images))
+        made.append(epochs_table(images, arguments.accuracy))
     _show([*made, *([errata_table()] if images or not runs else [])], arguments)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from statistics import stdev
 from typing import Any
 
 from results.power import seeds_needed
@@ -39,16 +38,28 @@ def corrected(tests: dict[Any, float | None]) -> dict[Any, float | None]:
     return dict(zip(tests, holm(list(tests.values())), strict=True))
 
 
-def directed(known: Difference, p: float | None, seeds: str = "", unit: str = "points") -> Finding:
-    """Return what a difference says to a claim that it is above 0."""
+def directed(known: Difference, p: float | None, unit: str = "points") -> Finding:
+    """Return what a difference says to a claim that it is above 0.
+
+    Args:
+        known: the difference.
+        p: of none, corrected.
+        unit: of the difference.
+    """
+    return finding_of(known, "t", p, verdict(known.mean > 0, p), unit)
+
+
+def finding_of(
+    known: Difference, test: str, p: float | None, said: str, unit: str = "points"
+) -> Finding:
+    """Return what a test of a difference says; of one without a spread, why there is none."""
     interval = "" if known.interval is None else " [{:+.3f}, {:+.3f}]".format(*known.interval)
-    return Finding(
-        f"{known.method} t, n = {known.n}",
-        f"{known.mean:+.3f}{interval} {unit}",
-        p,
-        verdict(known.mean > 0, p),
-        seeds,
-    )
+    effect = f"{known.mean:+.3f}{interval} {unit}"
+    if known.error is None:
+        told = f"n = {known.n}, all alike: no test" if known.spreads else "one run, no test"
+        return Finding(told, effect, p, said)
+    needed = seeds_needed(known.mean, known.spreads, known.networks)
+    return Finding(f"{known.method} {test}, n = {known.n}", effect, p, said, f"{needed or ''}")
 
 
 def verdict(right: bool, p: float | None) -> str:
@@ -56,19 +67,6 @@ def verdict(right: bool, p: float | None) -> str:
     if p is None or p >= ALPHA:
         return "not decided"
     return "supported" if right else "contradicted"
-
-
-def runs_needed(known: Difference, *sides: tuple[Values, Values]) -> str:
-    """Return the runs a padding that find a difference in 80 % of studies, '' where unknown.
-
-    Args:
-        known: the difference.
-        sides: its two sides; pooled, of each network.
-    """
-    if any(len(side) < 2 for both in sides for side in both):
-        return ""
-    runs = seeds_needed(known.mean, [stdev(side.values()) for both in sides for side in both])
-    return "" if runs is None else str(runs)
 
 
 Sides = Mapping[str, tuple[Values, Values]]  # by network: the two sides of a comparison
@@ -90,5 +88,5 @@ def pooled_finding(sides: Sides, pair: bool) -> Finding:
     """Return what the mean over networks says to a claim that the first sides are higher."""
     kept, without = poolable(sides)
     known = pooled(kept.values(), pair)
-    finding = directed(known, known.p, runs_needed(known, *kept.values()))
+    finding = directed(known, known.p)
     return replace(finding, test=finding.test + without)

@@ -1,6 +1,5 @@
 """The claims of Sections 1 and 4.1, about classification, tested on a set of runs."""
 
-from dataclasses import replace
 from statistics import NormalDist, stdev
 
 from results import printed
@@ -12,9 +11,9 @@ from results.findings import (
     Findings,
     corrected,
     directed,
+    finding_of,
     poolable,
     pooled_finding,
-    runs_needed,
     verdict,
 )
 from results.power import seeds_for_ratio
@@ -26,10 +25,12 @@ from results.tables.epochs import at_level, epochs_to
 BEATS = "partial beats zero (Sections 1, 4.1; Tables 2, 3)"
 STEADIER = "partial spreads less than zero (Section 4.1)"
 SIMILAR = "{} is similar to zero or worse (Section 4.1)"
+WITHIN = "{} is within the margin of zero"
 SOONER = "partial needs fewer epochs than zero (Fig. 3)"
 SUFFERS = "zero's weights lose more under partial than the reverse (Table 4)"
 ONE_RUN = "one run of each shows that partial beats zero"
-ORDER = (BEATS, STEADIER, *(SIMILAR.format(p) for p in ("reflect", "replicate")), SOONER, SUFFERS)
+_OTHERS = [claim.format(p) for p in ("reflect", "replicate") for claim in (SIMILAR, WITHIN)]
+ORDER = (BEATS, STEADIER, *_OTHERS, SOONER, SUFFERS)
 
 
 def accuracy_findings(numbers: Numbers, cross: Accuracies, margin: float, pair: bool) -> Findings:
@@ -41,39 +42,37 @@ def accuracy_findings(numbers: Numbers, cross: Accuracies, margin: float, pair: 
     }
     to_zero = {key: difference(*both, pair) for key, both in sides.items()}
     tested = corrected({key: known.p for key, known in to_zero.items()})
-    others = {key: known for key, known in to_zero.items() if key[1] != "partial"}
-    similar = corrected({key: known.equivalence(margin) for key, known in others.items()})
     partial = {arch: both for (arch, padding), both in sides.items() if padding == "partial"}
     found: dict[tuple[str, str], Finding | None] = {}
     for (arch, padding), known in to_zero.items():
-        key = arch, padding
         if padding == "partial":
-            found[BEATS, arch] = directed(known, tested[key], runs_needed(known, sides[key]))
-            found[ONE_RUN, arch] = _one_run(*sides[key])
-        else:
-            one = _similar(known, tested[key], similar[key])
-            one = replace(one, seeds=runs_needed(known, sides[key]))
-            found[SIMILAR.format(padding), arch] = one
+            found[BEATS, arch] = directed(known, tested[arch, padding])
+            found[ONE_RUN, arch] = _one_run(*sides[arch, padding])
     if len(partial) > 1:
         found[BEATS, POOLED] = pooled_finding(partial, pair)
-    found |= _steadier(partial) | _suffers(cross, pair)
+    others = {key: known for key, known in to_zero.items() if key[1] != "partial"}
+    found |= _similar(others, margin) | _steadier(partial) | _suffers(cross, pair)
     return {key: one for key, one in found.items() if one}
 
 
-def _similar(known: Difference, p: float | None, similar: float | None) -> Finding:
-    """Return what a difference says to 'similar to zero or worse'.
+def _similar(others: dict[tuple[str, str], Difference], margin: float) -> Findings:
+    """Return what other paddings' differences say to 'similar to zero or worse'.
 
-    Args:
-        known: the difference.
-        p: of no difference, corrected.
-        similar: of a difference of the margin or more (TOST), corrected.
+    That is less than `margin` points above zero: the upper of equivalence's two one-sided tests,
+    and contradicted by the one of the other direction. 'Similar' alone takes both (TOST).
     """
-    finding = directed(known, p)
-    differs = finding.verdict != "not decided"
-    if differs and (similar is None or similar >= ALPHA):
-        return replace(finding, verdict="supported" if known.mean < 0 else "contradicted")
-    test = finding.test.replace(" t,", " TOST,")
-    return replace(finding, test=test, p=similar, verdict=verdict(True, similar))
+    less = corrected({key: known.not_below(margin) for key, known in others.items()})
+    more = corrected({key: known.not_above(margin) for key, known in others.items()})
+    within = corrected({key: known.equivalence(margin) for key, known in others.items()})
+    said: Findings = {}
+    for (arch, padding), known in others.items():
+        key = arch, padding
+        above = more[key] is not None and more[key] < ALPHA
+        p, test = (more[key], "t > margin") if above else (less[key], "t < margin")
+        said[SIMILAR.format(padding), arch] = finding_of(known, test, p, verdict(not above, p))
+        p = within[key]
+        said[WITHIN.format(padding), arch] = finding_of(known, "TOST", p, verdict(True, p))
+    return said
 
 
 def _one_run(values: Values, base: Values) -> Finding | None:
@@ -122,30 +121,22 @@ def _suffers(cross: Accuracies, pair: bool) -> Findings:
         arch: one for arch, sides in losses.items() if (one := difference(*sides, pair)) is not None
     }
     p_of = corrected({arch: one.p for arch, one in known.items()})
-    return {
-        (SUFFERS, arch): directed(one, p_of[arch], runs_needed(one, tuple(losses[arch])))
-        for arch, one in known.items()
-    }
+    return {(SUFFERS, arch): directed(one, p_of[arch]) for arch, one in known.items()}
 
 
 def sooner(runs: list[Run]) -> Findings:
     """Compare the epochs to an accuracy that every run of a network reaches (`at_level`)."""
-    known, levels, sides = {}, {}, {}
+    known, levels = {}, {}
     finished = [run for run in runs if run.finished]
     for arch in dict.fromkeys(run.arch for run in finished):
         curves, level, _ = at_level([run for run in finished if run.arch == arch])
         if {"zero", "partial"} <= curves.keys():
             taken = epochs_to(curves, level)
-            levels[arch], sides[arch] = level, (taken["zero"], taken["partial"])
-            known[arch] = difference(*sides[arch])
+            levels[arch] = level
+            known[arch] = difference(taken["zero"], taken["partial"])
     p_of = corrected({arch: one.p for arch, one in known.items()})
     return {
-        (SOONER, arch): directed(
-            one,
-            p_of[arch],
-            runs_needed(one, sides[arch]),
-            f"epochs sooner at {levels[arch]:g} %",
-        )
+        (SOONER, arch): directed(one, p_of[arch], f"epochs sooner at {levels[arch]:g} %")
         for arch, one in known.items()
     }
 

@@ -1,7 +1,6 @@
 """The claims of Section 4.2, about segmentation, tested on a set of runs."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from results import printed
 from results.findings import (
@@ -11,7 +10,6 @@ from results.findings import (
     corrected,
     directed,
     pooled_finding,
-    runs_needed,
 )
 from results.mode_scores import ModeScores
 from results.statistics import Values, difference
@@ -43,8 +41,7 @@ def miou_findings(numbers: Mapping[Key, Values], pair: bool) -> Findings:
     known = {study: difference(*both, pair) for study, both in sides.items()}
     p_of = corrected({study: one.p for study, one in known.items()})
     found = {
-        (BEATS_MIOU, study_name(study)): directed(one, p_of[study], runs_needed(one, sides[study]))
-        for study, one in known.items()
+        (BEATS_MIOU, study_name(study)): directed(one, p_of[study]) for study, one in known.items()
     }
     if len(sides) > 1:
         named = {study_name(study): both for study, both in sides.items()}
@@ -63,12 +60,7 @@ def gain_findings(gains: Gains, pair: bool) -> Findings:
         }
         p_of = corrected({study: one.p for study, one in known.items()})
         for study, one in known.items():
-            both = studies[study]["partial"], studies[study]["zero"]
-            finding = directed(one, p_of[study], runs_needed(one, both))
-            alone = one.error is None
-            found[claim, study_name(study)] = (
-                replace(finding, test="one run each, no test") if alone else finding
-            )
+            found[claim, study_name(study)] = directed(one, p_of[study])
     return found
 
 

@@ -1,6 +1,7 @@
 """What runs show: spreads, intervals, and tests of differences (SciPy's and statsmodels')."""
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
@@ -12,6 +13,9 @@ StdevFormula = Literal["sample", "paper"]
 Values = Mapping[int, float]  # accuracies in percent, by seed
 
 CONFIDENCE = 0.95
+# Points. Accuracies are counts of images, so what varies by less is the rounding of their
+# differences: no two runs differ by so little, and no set of images is so large.
+_ROUNDING = 1e-9
 
 
 def stdev(values: Sequence[float], padding: str, formula: StdevFormula) -> float | None:
@@ -42,16 +46,22 @@ class Difference:
     Attributes:
         mean: in percentage points.
         error, freedom: its standard error and that error's degrees of freedom; None where there is
-            one run a side.
-        method: 'paired' by seed, or 'Welch' of all runs, where `difference` does not pair them.
+            one run a side, or nothing varies: then nothing can be tested.
+        method: 'paired' by seed, or 'Welch' of all runs, where `difference` does not pair them;
+            'paired and Welch' of several networks.
         n: runs of the smaller side, pairs under 'paired'; pooled, of all networks.
+        spreads: standard deviations, of the pairs' differences or, under Welch, of both sides; of
+            each network after the other, () where one has a single run.
+        networks: over which it is the mean.
     """
 
     mean: float
     error: float | None
     freedom: float | None
-    method: Literal["paired", "Welch"]
+    method: Literal["paired", "Welch", "paired and Welch"]
     n: int
+    spreads: tuple[float, ...] = ()
+    networks: int = 1
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -63,17 +73,28 @@ class Difference:
 
     @property
     def p(self) -> float | None:
-        """Of no difference, two-sided, uncorrected; None where nothing varies, too."""
-        if not self.error:
+        """Of no difference, two-sided, uncorrected."""
+        if self.error is None:
             return None
         return 2 * float(stats.t.sf(abs(self.mean) / self.error, self.freedom))
 
     def equivalence(self, margin: float) -> float | None:
         """Return p of a difference of `margin` points or more: two one-sided tests (TOST)."""
-        if not self.error:
+        if self.error is None:
             return None
-        inside = min(margin + self.mean, margin - self.mean)
-        return float(stats.t.sf(inside / self.error, self.freedom))
+        return max(self.not_below(margin), self.not_above(-margin))
+
+    def not_below(self, bound: float) -> float | None:
+        """Return p of a difference of `bound` points or more, one-sided: it speaks for less."""
+        if self.error is None:
+            return None
+        return float(stats.t.sf((bound - self.mean) / self.error, self.freedom))
+
+    def not_above(self, bound: float) -> float | None:
+        """Return p of a difference of `bound` points or less, one-sided: it speaks for more."""
+        if self.error is None:
+            return None
+        return float(stats.t.sf((self.mean - bound) / self.error, self.freedom))
 
 
 def difference(values: Values, base: Values, pair: bool = True) -> Difference | None:
@@ -98,22 +119,25 @@ def pooled(pairs: Iterable[tuple[Values, Values]], pair: bool = True) -> Differe
     The error is that of the runs, not that of a choice among all networks there could be; its
     degrees of freedom are Satterthwaite's.
     """
-    means, samples, runs, paired = [], [], 0, True
+    means, samples, runs, methods = [], [], 0, set()
     for values, base in pairs:
         if not values or not base:
             continue
         common = _shared(values, base) if pair else set()
         sides = [[values[seed] - base[seed] for seed in sorted(common)]]
+        methods.add("paired" if common else "Welch")
         if not common:
-            paired = False
             sides = [list(values.values()), list(base.values())]
         means.append(fmean(sides[0]) - (0 if common else fmean(sides[1])))
         samples += sides
         runs += min(map(len, sides))
     if not means:
         return None
-    method = "paired" if paired else "Welch"
-    return Difference(fmean(means), *_error(samples, len(means)), method, runs)
+    error, freedom = _error(samples, len(means))
+    lonely = any(len(sample) < 2 for sample in samples)
+    spreads = () if lonely else tuple(map(statistics.stdev, samples))
+    method = " and ".join(sorted(methods, reverse=True))
+    return Difference(fmean(means), error, freedom, method, runs, spreads, len(means))
 
 
 def _shared(values: Values, base: Values) -> set[int]:
@@ -127,8 +151,8 @@ def _error(samples: list[list[float]], parts: int) -> tuple[float | None, float 
     if any(len(sample) < 2 for sample in samples):
         return None, None
     squares = [variance(sample) / len(sample) / parts**2 for sample in samples]
-    if not any(squares):  # equal to the last image in all runs: no test says anything
-        return 0.0, 1.0
+    if math.sqrt(sum(squares)) < _ROUNDING:  # the same number of images in all runs
+        return None, None
     weights = sum(
         square**2 / (len(sample) - 1) for square, sample in zip(squares, samples, strict=True)
     )

@@ -21,7 +21,7 @@ from results.tables.cross import evaluated
 from results.tables.diverged import without_diverged
 from results.tables.epochs import LEVEL
 from results.tables.mean_iou import miou_numbers, printed_miou_numbers
-from results.tables.rows import p_cell
+from results.tables.rows import about, few_epochs, p_cell
 
 __all__ = ["BEATS", "ONE_RUN", "POOLED", "SOONER", "STEADIER", "SUFFERS", "claims_table"]
 
@@ -53,7 +53,8 @@ def claims_table(runs: list[Run], measure: Measure, margin: float) -> Table:
     ours |= sooner(runs)
     title = f"The paper's claims, on its own printed runs and on ours ({measure} top-1)"
     return _table((f"claims_{measure}", title), paper, ours, sorted(paper | ours, key=_place),
-                  (*left, *_notes(margin), *((_SOONER,) if runs else ())))  # fmt: skip
+                  (*about(runs), *few_epochs(runs, measure), *left, *_notes(margin),
+                   *((_SOONER,) if runs else ())))  # fmt: skip
 
 
 def scene_claims_table(runs: list[Run]) -> Table:
@@ -73,7 +74,8 @@ def scene_claims_table(runs: list[Run]) -> Table:
     order = {claim: place for place, claim in enumerate(section_4_2.ORDER)}
     keys = sorted(paper | ours, key=lambda key: (order[key[0]], key[1] == POOLED, key[1]))
     title = "Section 4.2's claims, on the paper's printed runs and on ours (mIoU)"
-    return _table(("claims_segmentation", title), paper, ours, keys, (*left, *_SCENE_NOTES))
+    notes = (*about(runs), *left, *_SCENE_NOTES)
+    return _table(("claims_segmentation", title), paper, ours, keys, notes)
 
 
 def _table(
@@ -127,8 +129,8 @@ _VERDICTS = (
 )
 _RUNS = (
     "seeds: runs a padding (and network) with which the effect is found in 80 % of studies, were "
-    "effect and spreads as measured: t-test that it is not 0 (also where the verdict is TOST's), "
-    "F-test for spreads; without correction."
+    "effect and spreads as measured: t-test that it is not 0 (also beside a test against the "
+    "margin), paired where the row's is; F-test for spreads; without correction."
 )
 _SOONER = (
     f"Fig. 3: {LEVEL[0].lower()}{LEVEL[1:]} Runs that diverged by their best epoch or their last "
@@ -140,11 +142,13 @@ _POOLED = f"{POOLED}: those with two runs or more of both paddings; the test nam
 def _notes(margin: float) -> tuple[str, ...]:
     return (
         _SIDES,
-        "p: two-sided. Holm: partial, reflect and replicate against zero over all networks are "
-        "one family (Table 2's 15); spreads, epochs and Table 4 one each; a pooled test stands "
-        "alone.",
-        f"similar: within {margin:g} points by two one-sided tests (TOST; p is theirs, of one "
-        "family of its own), or significantly worse.",
+        "p: two-sided, but against the margin. Holm: partial, reflect and replicate against zero "
+        "over all networks are one family (Table 2's 15); both claims of the margin, spreads, "
+        "epochs and Table 4 one each; a pooled test stands alone. [ ]: 95 % intervals, without "
+        "correction.",
+        f"similar to zero or worse: less than {margin:g} points above it, one-sided (contradicted: "
+        f"more). Within the margin: less than {margin:g} points apart, by two one-sided tests "
+        "(TOST).",
         _POOLED,
         _VERDICTS,
         _RUNS,

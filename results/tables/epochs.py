@@ -10,7 +10,7 @@ from results import printed
 from results.collect import Run
 from results.render import Table
 from results.tables.diverged import without_diverged
-from results.tables.rows import unfinished
+from results.tables.rows import about
 
 Curve = Sequence[Fraction]  # percent, exact, after each epoch
 Curves = Mapping[str, Mapping[int, Curve]]  # {padding: {seed: curve}}
@@ -29,7 +29,7 @@ def curves_of(runs: Iterable[Run]) -> dict[str, dict[int, list[Fraction]]]:
 def at_level(runs: list[Run]) -> tuple[dict[str, dict[int, list[Fraction]]], float, tuple]:
     """Return a network's curves, the accuracy to compare them at, and a note of what is left out.
 
-    The accuracy is `default_accuracy` over all paddings: one for the network, wherever it stands.
+    The accuracy is `default_accuracy`: one for the network, wherever it stands.
 
     Args:
         runs: of one network and split, one of them finished; those that diverged do not count.
@@ -61,48 +61,51 @@ def epochs_to(curves: Curves, accuracy: float) -> dict[str, dict[int, int | None
 def default_accuracy(curves: Curves) -> float:
     """Return the accuracy to compare at where nobody names one, in percent.
 
-    It is one point below the highest multiple of 0.1 that every run of every padding reaches: the
-    highest itself is met by chance, late, where the curves are flat. For ResNet-50 under zero and
-    partial padding the paper's own runs (Table 2) make it 74.9, the paper's example.
+    It is one point below the highest multiple of 0.1 that every run reaches: the highest itself is
+    met by chance, late, where the curves are flat. Under zero and partial padding, where both are
+    there: a third padding must not move their comparison. For ResNet-50 the paper's own runs
+    (Table 2) make it 74.9, the paper's example.
     """
-    reached = min(max(curve) for seeds in curves.values() for curve in seeds.values())
+    both = {padding: curves[padding] for padding in ("zero", "partial") if padding in curves}
+    compared = both if len(both) == 2 else curves
+    reached = min(max(curve) for seeds in compared.values() for curve in seeds.values())
     return max(math.floor(reached * 10) - 10, 0) / 10
 
 
 LEVEL = (
-    "The accuracy: one point below the highest 0.1 that every run of the network, of any padding, "
-    "reaches."
+    "The accuracy: one point below the highest 0.1 that every zero and partial run of the network "
+    "reaches (every run, where one of the two is missing)."
 )
 
 
-def epochs_table(runs: list[Run], accuracies: Sequence[float] = ()) -> Table:
-    """Return how many epochs each padding takes to accuracies, counted from 1 (Fig. 3).
+def epochs_table(runs: list[Run], accuracy: float | None = None) -> Table:
+    """Return how many epochs each padding takes to an accuracy, counted from 1 (Fig. 3).
 
     Args:
         runs: of any networks; unfinished ones do not count.
-        accuracies: in percent; none: each network's level, `at_level`.
+        accuracy: in percent; None: each network's level, `at_level`.
     """
     rows, left = [], []
     finished = [run for run in sorted(runs, key=_place) if run.finished]
     for arch in dict.fromkeys(run.arch for run in finished):
         measured, level, apart = at_level([run for run in finished if run.arch == arch])
         left += apart
-        for accuracy in accuracies or (level,):
-            for padding, seeds in epochs_to(measured, accuracy).items():
-                taken = [epoch + 1 for epoch in seeds.values() if epoch is not None]
-                curve = first_epoch(mean_curve(measured[padding]), accuracy)
-                cells = (f"{fmean(taken):.1f}", str(min(taken)), str(max(taken))) if taken else ()
-                rows.append(
-                    (printed.network(arch, padding), f"{accuracy:g}")
-                    + (*(cells or ("", "", "")), f"{len(taken)}/{len(seeds)}")
-                    + ("" if curve is None else str(curve + 1),)
-                )
+        asked = level if accuracy is None else accuracy
+        for padding, seeds in epochs_to(measured, asked).items():
+            taken = [epoch + 1 for epoch in seeds.values() if epoch is not None]
+            curve = first_epoch(mean_curve(measured[padding]), asked)
+            cells = (f"{fmean(taken):.1f}", str(min(taken)), str(max(taken))) if taken else ()
+            rows.append(
+                (printed.network(arch, padding), f"{asked:g}")
+                + (*(cells or ("", "", "")), f"{len(taken)}/{len(seeds)}")
+                + ("" if curve is None else str(curve + 1),)
+            )
     columns = ("Network", "accuracy", "mean", "min", "max", "seeds that reach it", "mean curve")
     notes = ["Epochs trained until a validation accuracy is first reached; mean over the seeds."]
-    if not accuracies:
+    if accuracy is None:
         notes.append(LEVEL)
     notes.append("Paper, mean curve of ResNet-50 at 74.9 %: zero 68 epochs, partial 63.")
-    notes += (*left, *unfinished(runs))
+    notes += (*left, *about(runs))
     title = "Figure 3: Epochs to an accuracy"
     return Table("fig_3_epochs", title, 1, columns, tuple(rows), tuple(notes))
 

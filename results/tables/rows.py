@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
+from records.summary import LAST_EPOCHS
 from results import printed
 from results.collect import Run
+from results.departures import departures, differing
 from results.statistics import Difference, Values, difference, half_interval
 
 METHODS = (
@@ -98,6 +100,16 @@ def one_seed(rows: Mapping[str, Values]) -> tuple[str, ...]:
     return (f"One seed, so no stdev and no interval: {', '.join(alone)}.",) if alone else ()
 
 
+def few_epochs(runs: Iterable[Run], measure: str) -> tuple[str, ...]:
+    """Return the note about runs whose `last5_avg` is of fewer epochs than five."""
+    known = {len(run.rows): run.path.name for run in runs if run.finished}
+    short = sorted(count for count in known if count < LAST_EPOCHS)
+    if measure != "last5_avg" or not short:
+        return ()
+    told = ", ".join(f"{count} epochs in all (as {known[count]})" for count in short)
+    return (f"last5_avg is over fewer than {LAST_EPOCHS} epochs where runs have {told}.",)
+
+
 def unfinished(runs: list[Run]) -> tuple[str, ...]:
     """Return the notes about runs that are not finished."""
     left = [run for run in runs if not run.finished]
@@ -107,3 +119,8 @@ def unfinished(runs: list[Run]) -> tuple[str, ...]:
     notes = [f"{going} runs are not finished and do not count."] if going else []
     notes += [f"Failed, and not counted: {'; '.join(failed)}."] if failed else []
     return tuple(notes)
+
+
+def about(runs: list[Run]) -> tuple[str, ...]:
+    """Return the notes of what sets runs of one task apart, and of those that do not count."""
+    return (*departures(runs), *differing(runs), *unfinished(runs))

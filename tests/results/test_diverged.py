@@ -45,7 +45,8 @@ def test_a_padding_whose_runs_all_diverged_is_marked_and_no_evidence(tmp_path):
     table = claims_table(runs, "best", 0.25)
     assert not rows(table)[BEATS, "resnet50"]["ours: verdict"]
     names = ", ".join(f"resnet50_partial_seed{seed}" for seed in (1, 2, 3))
-    assert table.notes[0].startswith(f"Without 3 diverged runs: {names} (diverged: less than half")
+    told = f"Without 3 diverged runs: {names} (diverged: less than half"
+    assert any(note.startswith(told) for note in table.notes)
     table = epochs_table(runs)
     assert [row["Network"] for row in cells_of(table)] == ["resnet50_zero", "resnet50_ref"]
     assert cells_of(table)[1]["seeds that reach it"] == "2/2"

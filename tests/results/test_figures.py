@@ -219,7 +219,7 @@ def test_epochs_table_and_marks(tmp_path):
         run = write_run(tmp_path, "resnet50", padding, seed, 60, 50)
         set_curve(run, percents)
     runs = collect(tmp_path)
-    zero, partial = cells_of(epochs_table(runs, [70]))
+    zero, partial = cells_of(epochs_table(runs, 70))
     assert [*zero.values()] == ["resnet50_zero", "70", "3.0", "2", "4", "2/2", ""]
     assert [*partial.values()] == ["resnet50_partial", "70", "1.5", "1", "2", "2/2", ""]
     assert [row["accuracy"] for row in cells_of(epochs_table(runs))] == ["69", "69"]

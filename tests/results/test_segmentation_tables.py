@@ -330,7 +330,7 @@ def test_claims_of_the_printed_tables():
     assert not any(row["ours: test"] for row in rows)
     [pooled] = [row for row in rows if row["network"] == "all networks"]
     assert pooled["paper: effect"] == "+0.182 [-0.024, +0.388] points"
-    alone = [row for row in rows if row["paper: test"] == "one run each, no test"]
+    alone = [row for row in rows if row["paper: test"] == "one run, no test"]
     # Tables 6 and 7: (79.907 - 79.082) - (79.530 - 79.069), ..., (80.230 - 79.907) - (78.981 - ...
     assert [(row["claim"][:5], row["paper: effect"]) for row in alone] == [
         *(("tiles", "+0.364 points"), ("tiles", "+0.361 points")),

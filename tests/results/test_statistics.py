@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import tt_ind_solve_power
+from statsmodels.stats.power import TTestPower, tt_ind_solve_power
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from results import printed
+from results.findings import directed
 from results.power import seeds_for_ratio, seeds_needed
 from results.statistics import (
     difference,
@@ -23,6 +24,7 @@ from results.tables.accuracy import printed_numbers
 from tests.conftest import ROOT
 
 NETWORKS = printed.ARCHITECTURES
+STEPS = (0.1, 0.35, 0.2, 0.45, 0.3)
 
 
 def sides(number, arch, padding="partial"):
@@ -125,7 +127,7 @@ def test_seeds_needed_is_statsmodels(effect):
 
 def test_seeds_for_a_mean_over_networks_and_for_a_ratio_are_simulations():
     rng = np.random.default_rng(0)
-    needed = seeds_needed(0.5, [1.0, 0.8] * 3)
+    needed = seeds_needed(0.5, [1.0, 0.8] * 3, 3)
     assert needed < seeds_needed(0.5, [1.0, 0.8])
     found = 0
     for _ in range(1000):
@@ -163,12 +165,65 @@ def test_a_network_with_one_run_on_a_side_adds_no_spread():
     assert variance_ratio([wild]) is None
 
 
+@pytest.mark.parametrize("images", [360, 655, 10_000, 50_000])
+def test_rounding_decides_nothing(images):
+    """As many images more in every pair: only the numbers' last bits differ."""
+    rng = np.random.default_rng(images)
+    for _ in range(100):
+        counts = rng.integers(images // 3, images // 2, 3)
+        more = int(rng.integers(1, images // 3))
+        base, values = (
+            {seed: 100 * (int(count) + extra) / images for seed, count in enumerate(counts)}
+            for extra in (0, more)
+        )
+        known = difference(values, base)
+        assert known.mean == pytest.approx(100 * more / images)
+        assert (known.interval, known.p, known.equivalence(0.25)) == (None, None, None)
+        told = directed(known, None)
+        assert (told.test, told.verdict, told.seeds) == (
+            *("n = 3, all alike: no test", "not decided", ""),
+        )
+        # One image is no rounding.
+        assert difference(values, base | {0: base[0] - 100 / images}).p is not None
+
+
+def test_seeds_of_a_paired_study_are_those_of_its_test():
+    """statsmodels' one-sample power, and not that of two unpaired samples."""
+    base = {seed: 70 + 2 * seed for seed in range(1, 6)}
+    values = {seed: base[seed] + more for seed, more in zip(base, STEPS, strict=True)}
+    known = difference(values, base)
+    effect = known.mean / np.std([values[seed] - base[seed] for seed in base], ddof=1)
+    needed = int(directed(known, known.p).seeds)
+    power = [TTestPower().power(effect, runs, 0.05) for runs in (needed, needed - 1)]
+    assert power[0] >= 0.8 > power[1]
+
+
+def test_similar_or_worse_is_one_sided():
+    """SciPy's one-sample test on the differences, less the margin; TOST is statsmodels'."""
+    base = {seed: 70.0 for seed in range(1, 6)}
+    values = {seed: 70 - 0.3 + more for seed, more in zip(base, STEPS, strict=True)}
+    known, apart = difference(values, base), [values[seed] - 70.0 for seed in base]
+    less = stats.ttest_1samp(apart, 0.25, alternative="less").pvalue
+    more = stats.ttest_1samp(apart, 0.25, alternative="greater").pvalue
+    assert known.not_below(0.25) == pytest.approx(less)
+    assert known.not_above(0.25) == pytest.approx(more)
+    assert known.equivalence(0.25) == pytest.approx(DescrStatsW(apart).ttost_mean(-0.25, 0.25)[0])
+
+
+def test_paired_and_welch_together_are_called_so():
+    both = [
+        ({1: 1.0, 2: 1.2, 3: 1.3}, {1: 0.9, 2: 1.0, 3: 1.3}),
+        ({1: 1.0, 2: 1.2}, {3: 1.0, 4: 1.5}),
+    ]
+    assert pooled(both).method == "paired and Welch"
+
+
 def test_what_cannot_be_tested():
     one = difference({1: 70.0}, {1: 69.0})
     assert (one.mean, one.interval, one.p, one.n) == (1.0, None, None, 1)
     assert difference({}, {1: 69.0}) is None
     same = difference({1: 70.0, 2: 71.0}, {1: 69.0, 2: 70.0})
-    assert (same.interval, same.p, same.equivalence(0.5)) == ((1.0, 1.0), None, None)
+    assert (same.interval, same.p, same.equivalence(0.5)) == (None, None, None)
     apart = difference({1: 70.0, 2: 71.0}, {3: 69.0, 4: 70.5})
     assert apart.method == "Welch"
     assert holm([None, 0.04, None, 0.03]) == [None, 0.06, None, 0.06]
