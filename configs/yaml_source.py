@@ -56,11 +56,17 @@ _Yaml12Loader.add_constructor(
 )
 
 
+# YAML takes nothing for null, which means something (of weights: fresh ones), and may be but a
+# variable that is not set.
+_EMPTY = "is empty; write a value, or null for none"
+
+
 def read(path: Path) -> dict[str, Entry]:
     """Return the file's leaves by dotted key; lists are leaves and become tuples.
 
     Raises:
-        ConfigError: the file is missing or unreadable, is not YAML, or has a key twice.
+        ConfigError: the file is missing or unreadable, is not YAML, or has a key twice or without
+            a value.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -73,12 +79,14 @@ def parse_override(argument: str) -> tuple[str, Entry]:
     """Parse the command line's `key.sub=value`; the value follows YAML's rules.
 
     Raises:
-        ConfigError: there is no `=`, or the value is not YAML.
+        ConfigError: there is no `=`, no value, or the value is not YAML.
     """
     key, equals, text = argument.partition("=")
     if not equals or not key:
         raise ConfigError([f"'{argument}': not an override; write key.sub=value"])
     where = f"'{argument}'"
+    if not text.strip():
+        raise ConfigError([f"{where}: {key}: {_EMPTY}"])
     value = _flatten_text(f"value: {text}", where).get("value")
     if value is None:
         raise ConfigError([f"{where}: {key}: a mapping cannot be given here; override one key"])
@@ -131,6 +139,9 @@ def _flatten(
         seen.add(key)
         if isinstance(value_node, yaml.MappingNode):
             _flatten(loader, value_node, f"{key}.", where, entries, problems)
+            continue
+        if isinstance(value_node, yaml.ScalarNode) and not (value_node.value or value_node.style):
+            problems.append(f"{place}: {key}: {_EMPTY}")
             continue
         try:
             value = loader.construct_object(value_node, deep=True)

@@ -141,6 +141,7 @@ def test_all_mistakes_of_a_file_are_shown_at_once_with_their_places(tmp_path):
         ("seed: 1\nseed: 2\n", "run.yaml:3:1: seed: given twice"),
         ("optim:\n  lr: 1\n  lr: 2\n", "run.yaml:4:3: optim.lr: given twice"),
         ("seed: [1\n", "not valid YAML"),
+        ("model:\n  weights:\n", "run.yaml:3:3: model.weights: is empty; write a value, or null"),
         ("optim: 3\n", "optim: is a section; write its keys below it"),
         ("optim:\n  lr: {a: 1}\n", "optim.lr.a: unknown key; did you mean 'optim.lr'?"),
         ("data:\n  image_size: 300\n", "data.eval_resize: 256 is below data.image_size (300)"),
@@ -158,6 +159,17 @@ def test_all_mistakes_of_a_file_are_shown_at_once_with_their_places(tmp_path):
 )
 def test_mistakes(tmp_path, text, message):
     assert message.lower() in "\n".join(problems(write(tmp_path, text))).lower()
+
+
+@pytest.mark.parametrize("key", ["model.weights", "run.name", "data.exclude", "data.root"])
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_nothing_is_not_null(key, nothing):
+    """As where the shell's variable is not set."""
+    assert problems(CONFIGS / "resnet50.yaml", f"{key}={nothing}") == [
+        f"'{key}={nothing}': {key}: is empty; write a value, or null for none"
+    ]
+    if key != "data.root":
+        load(CONFIGS / "resnet50.yaml", [f"{key}=null"])
 
 
 def test_missing_keys_and_files(tmp_path):
