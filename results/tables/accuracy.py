@@ -8,25 +8,27 @@ from results import printed
 from results.collect import Run
 from results.departures import differing, not_imagenet
 from results.render import Table
-from results.statistics import StdevFormula, Values, holm, stdev
+from results.statistics import StdevFormula, Values, stdev
 from results.tables.diverged import diverged
 from results.tables.rows import (
-    METHODS,
+    RANGE,
+    Columns,
     average_cells,
     cell,
-    diff_cells,
     groups,
+    in_range,
     incomplete,
     mean,
+    methods,
     one_seed,
-    p_cell,
     seed_columns,
     seed_names,
+    tested,
     unfinished,
+    without,
 )
 
 Measure = Literal["best", "last5_avg"]
-Columns = Literal["all", "paper"]
 Numbers = dict[tuple[str, str], Values]  # (network, padding): accuracies
 
 
@@ -72,19 +74,19 @@ def accuracy_table(
     """
     number = 2 if measure == "best" else 3
     numbers = numbers_of(runs, measure)
-    tested, wrong = _differences(numbers, seeds), diverged(numbers)
+    wrong = diverged(numbers)
+    diffs = tested(numbers, lambda key: None if key[1] == "zero" else (key[0], "zero"), seeds)
     rows = [
         {"Network": printed.network(*key)}
         | _seed_cells(key, values, seed_columns(runs, seeds), measure, wrong)
         | _average(values, incomplete(len(values), seeds) + _short(runs, key, measure))
-        | tested[key]
+        | diffs[key]
         | {"stdev": _stdev(values, key[1], formula, seeds)}
         | _papers(key, number, mean(values))
         for key, values in numbers.items()
     ]
     if columns == "paper":
-        ours = ("±", "diff interval", "p", "paper average", "paper diff", "paper stdev", _RANGE)
-        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
+        rows = without(rows, _OURS)
     names = tuple(rows[0])
     return Table(
         name=f"table_{number}_{measure}",
@@ -92,12 +94,12 @@ def accuracy_table(
         names=1,
         columns=names,
         rows=tuple(tuple(row.values()) for row in rows),
-        notes=_notes(runs, numbers, formula, columns),
+        notes=_notes(runs, numbers, formula, methods(rows, columns)),
         bold=frozenset((i, names.index("average")) for i in _highest(numbers)),
     )
 
 
-_RANGE = "in paper's range"
+_OURS = {"±", "diff interval", "p", "paper average", "paper diff", "paper stdev", RANGE}
 
 
 def _seed_cells(
@@ -115,32 +117,13 @@ def _stdev(values: Values, padding: str, formula: StdevFormula, seeds: int) -> s
     return cell(stdev(list(values.values()), padding, formula), incomplete(len(values), seeds))
 
 
-def _differences(numbers: Numbers, seeds: int) -> dict[tuple[str, str], dict[str, str]]:
-    """Return each row's cells of its difference to zero padding, tested over the whole table."""
-    diffs = {
-        (arch, padding): diff_cells(values, numbers.get((arch, "zero"), {}), seeds)
-        for (arch, padding), values in numbers.items()
-        if padding != "zero"
-    }
-    corrected = holm([known and known.p for *_, known in diffs.values()])
-    cells = {
-        key: {"diff": diff, "diff interval": interval, "p": p_cell(p)}
-        for (key, (diff, interval, _)), p in zip(diffs.items(), corrected, strict=True)
-    }
-    none = {"diff": "-", "diff interval": "-", "p": "-"}
-    return {key: cells.get(key, none) for key in numbers}
-
-
 def _papers(key: tuple[str, str], number: int, ours: float | None) -> dict[str, str]:
     """Return the paper's cells of a row, and whether our average lies among its runs."""
     row = _paper(number).get(printed.network(*key), {})
     known = printed_numbers(number).get(key, {}).values()
-    within = ""
-    if known and ours is not None:
-        within = "yes" if min(known) <= ours <= max(known) else "no"
     cells = {f"paper {column}": row.get(column, "") for column in ("average", "diff", "stdev")}
     official = {"PT_official": row.get("PT_official", "")} if number == 2 else {}
-    return cells | {_RANGE: within} | official
+    return cells | {RANGE: in_range(known, ours)} | official
 
 
 def _paper(number: int) -> dict[str, dict[str, str]]:
@@ -165,7 +148,7 @@ def _short(runs: list[Run], key: tuple[str, str], measure: Measure) -> str:
 
 
 def _notes(
-    runs: list[Run], numbers: Numbers, formula: StdevFormula, columns: Columns
+    runs: list[Run], numbers: Numbers, formula: StdevFormula, told: tuple[str, ...]
 ) -> tuple[str, ...]:
     described = {
         "sample": "stdev: sample formula in every row of ours; the paper's column mixes two "
@@ -178,7 +161,7 @@ def _notes(
     return (
         *not_imagenet(runs),
         *differing(runs),
-        *((METHODS,) if columns == "all" else ()),
+        *told,
         described[formula],
         *one_seed({printed.network(*key): values for key, values in numbers.items()}),
         *unfinished(runs),

@@ -4,24 +4,26 @@ from records.errors import RunError
 from results import printed
 from results.checked import again, checked, place
 from results.collect import Run
-from results.departures import departures
 from results.mode_scores import alike, mode_scores
 from results.render import Table
-from results.statistics import Values, holm
-from results.tables.accuracy import Columns
+from results.statistics import Values
 from results.tables.diverged import diverged_runs
 from results.tables.rows import (
-    METHODS,
+    RANGE,
+    Columns,
+    about,
     average_cells,
     cell,
-    diff_cells,
     groups,
+    in_range,
     incomplete,
+    mean,
+    methods,
     one_seed,
-    p_cell,
     seed_columns,
     seed_names,
-    unfinished,
+    tested,
+    without,
 )
 
 Accuracies = dict[tuple[str, str, str], Values]  # by network, training and inference padding
@@ -41,32 +43,20 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
     cells = evaluated(runs)
     wrong = {(run.arch, run.padding, run.seed) for run in diverged_runs(runs, ("best",))}
     shown = seed_columns([run for run in runs if run.finished and run.evaluations], seeds)
-    diffs = {
-        key: diff_cells(values, cells.get((arch, trained, trained), {}), seeds)
-        for key, values in cells.items()
-        for arch, trained, used in [key]
-        if used != trained
-    }
-    corrected = holm([known and known.p for *_, known in diffs.values()])
-    p_of = dict(zip(diffs, corrected, strict=True))
-    paper = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
+    diffs = tested(cells, lambda key: None if key[1] == key[2] else (*key[:2], key[1]), seeds)
     rows = []
     for key, values in cells.items():
         arch, trained, used = key
         names = printed.network(arch, trained), printed.network(arch, used)
         average, half = average_cells(values, incomplete(len(values), seeds))
-        diff, interval, _ = diffs.get(key, ("-", "-", None))
         row = dict(zip(("Training", "Inference"), names, strict=True))
         marks = [" diverged" * ((arch, trained, seed) in wrong) for seed in shown]
         marked = [cell(values.get(seed), mark) for seed, mark in zip(shown, marks, strict=True)]
         row |= zip(seed_names(shown), marked, strict=True)
-        row |= {"average": average, "±": half, "diff": diff, "diff interval": interval}
-        row |= {"p": p_cell(p_of[key]) if key in p_of else "-"}
-        row |= {f"paper {c}": paper.get(names, {}).get(c, "") for c in ("average", "diff")}
+        row |= {"average": average, "±": half} | diffs[key] | _papers(names, mean(values))
         rows.append(row)
     if columns == "paper":
-        ours = ("±", "diff interval", "p", "paper average", "paper diff")
-        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
+        rows = without(rows, _OURS)
     return Table(
         name=f"table_4_cross{_suffix(runs)}",
         title=f"{_title(runs)} of the best checkpoints under another padding",
@@ -74,13 +64,25 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         columns=tuple(rows[0]) if rows else ("Training", "Inference"),
         rows=tuple(tuple(row.values()) for row in rows),
         notes=(
-            *departures(runs),
-            *((METHODS, *_one_seed(cells)) if columns == "all" else ()),
-            *unfinished(runs),
+            *about(runs),
+            *methods(rows, columns),
+            *(_one_seed(cells) if columns == "all" else ()),
         )
         if rows
         else ("No evaluations yet: run evaluate.py on the run directories.",),
     )
+
+
+_OURS = {"±", "diff interval", "p", "paper average", "paper diff", RANGE}
+
+
+def _papers(names: tuple[str, str], ours: float | None) -> dict[str, str]:
+    """Return the paper's cells of a row, and whether our average lies among its runs."""
+    rows = {(row["Training"], row["Inference"]): row for row in printed.table(4)}
+    row = rows.get(names, {})
+    known = [float(text) for column, text in row.items() if column.isdecimal()]
+    cells = {f"paper {column}": row.get(column, "") for column in ("average", "diff")}
+    return cells | {RANGE: in_range(known, ours)}
 
 
 def _one_seed(cells: Accuracies) -> tuple[str, ...]:
@@ -111,13 +113,13 @@ def matrix_table(runs: list[Run], seeds: int) -> Table:
             (
                 printed.network(*row),
                 *(
-                    average_cells(values, incomplete(len(values), seeds))[0] if values else ""
+                    average_cells(values, incomplete(len(values), seeds))[0]
                     for values in (cells.get((*row, name), {}) for name in used)
                 ),
             )
             for row in rows
         ),
-        notes=(*departures(runs), *unfinished(runs)),
+        notes=about(runs),
     )
 
 

@@ -6,12 +6,12 @@ from results.collect import Run, of_task
 from results.mode_scores import READINGS
 from results.render import Table
 from results.statistics import StdevFormula
-from results.tables.accuracy import Columns, Measure, accuracy_table
+from results.tables.accuracy import Measure, accuracy_table
 from results.tables.cross import cross_table, matrix_table
 from results.tables.diverged import with_and_without
 from results.tables.mean_iou import cross_tables, mean_iou_table
 from results.tables.near_border import border_table, leave_out_table, tile_table
-from results.tables.rows import SEEDS
+from results.tables.rows import SEEDS, Columns
 
 
 def make_tables(

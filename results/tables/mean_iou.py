@@ -7,23 +7,26 @@ from results import printed
 from results.collect import Run
 from results.departures import differing, not_cityscapes
 from results.render import Table
-from results.statistics import Values, holm
-from results.tables.accuracy import Columns, numbers_of
+from results.statistics import Values
+from results.tables.accuracy import numbers_of
 from results.tables.cross import cross_table, matrix_table
 from results.tables.diverged import diverged
 from results.tables.rows import (
-    METHODS,
+    RANGE,
+    Columns,
     average_cells,
     by_split,
     cell,
-    diff_cells,
+    in_range,
     incomplete,
     mean,
+    methods,
     one_seed,
-    p_cell,
     seed_columns,
     seed_names,
+    tested,
     unfinished,
+    without,
 )
 
 Key = tuple[str, str, str]  # split, network, padding
@@ -57,7 +60,8 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
     """
     numbers = miou_numbers(runs)
     shown = seed_columns(runs, seeds)
-    tested, wrong = difference_cells(numbers, seeds), diverged(numbers)
+    wrong = diverged(numbers)
+    diffs = tested(numbers, lambda key: None if key[2] == "zero" else (*key[:2], "zero"), seeds)
     rows = []
     for key, values in numbers.items():
         split, arch, padding = key
@@ -65,13 +69,11 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
         row = {"Network": printed.network(arch, padding), "split": printed.split(split)}
         cells = [cell(values.get(s), " diverged" * ((*key, s) in wrong)) for s in shown]
         row |= zip(seed_names(shown, "_best"), cells, strict=True)
-        row |= {"mean": average, "±": half, "n": str(len(values))} | tested[key]
+        row |= {"mean": average, "±": half, "n": str(len(values))} | diffs[key]
         row |= {"stdev": _stdev(values)} | _papers(key, mean(values))
         rows.append(row)
     if columns == "paper":
-        ours = {"±", "n", "diff interval", "p", "stdev", "paper mean", "paper diff"}
-        ours |= {"paper stdev", _RANGE}
-        rows = [{k: v for k, v in row.items() if k not in ours} for row in rows]
+        rows = without(rows, _OURS)
     names = tuple(rows[0]) if rows else ("Network", "split")
     means = {key: mean(values) for key, values in numbers.items() if values}
     best = {key[:2]: max(v for k, v in means.items() if k[:2] == key[:2]) for key in means}
@@ -81,7 +83,7 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
         names=2,
         columns=names,
         rows=tuple(tuple(row.values()) for row in rows),
-        notes=_notes(runs, numbers, columns),
+        notes=_notes(runs, numbers, methods(rows, columns) + (_SOURCES,) * (columns == "all")),
         bold=frozenset(
             (i, names.index("mean"))
             for i, key in enumerate(numbers)
@@ -90,22 +92,7 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
     )
 
 
-_RANGE = "in paper's range"
-
-
-def difference_cells(numbers: dict[Key, Values], seeds: int) -> dict[Key, dict[str, str]]:
-    """Return each row's cells of its difference to zero padding, tested over the whole table."""
-    diffs = {
-        key: diff_cells(values, numbers.get((*key[:2], "zero"), {}), seeds)
-        for key, values in numbers.items()
-        if key[2] != "zero"
-    }
-    corrected = holm([known and known.p for *_, known in diffs.values()])
-    none = {"diff": "-", "diff interval": "-", "p": "-"}
-    return dict.fromkeys(numbers, none) | {
-        key: {"diff": diff, "diff interval": interval, "p": p_cell(p)}
-        for (key, (diff, interval, _)), p in zip(diffs.items(), corrected, strict=True)
-    }
+_OURS = {"±", "n", "diff interval", "p", "stdev", "paper mean", "paper diff", "paper stdev", RANGE}
 
 
 def _stdev(values: Values) -> str:
@@ -117,20 +104,17 @@ def _papers(key: Key, ours: float | None) -> dict[str, str]:
     split, arch, padding = key
     row = printed.miou_row(arch, padding, split)
     known = printed_miou_numbers().get(key, {})
-    within = ""
-    if known and ours is not None:
-        within = "yes" if min(known.values()) <= ours <= max(known.values()) else "no"
     cells = {f"paper {column}": row.get(column, "") for column in ("mean", "diff")}
-    return cells | {"paper stdev": _stdev(known), _RANGE: within}
+    return cells | {"paper stdev": _stdev(known), RANGE: in_range(known.values(), ours)}
 
 
-def _notes(runs: list[Run], numbers: dict[Key, Values], columns: Columns) -> tuple[str, ...]:
+def _notes(runs: list[Run], numbers: dict[Key, Values], told: tuple[str, ...]) -> tuple[str, ...]:
     missing = len(printed_miou_numbers().keys() - numbers.keys())
     absent = f"{missing} of the paper's 8 rows have no runs here."
     return (
         *not_cityscapes(runs),
         *differing(runs),
-        *((METHODS, _SOURCES) if columns == "all" else ()),
+        *told,
         *one_seed(
             {
                 f"{printed.network(arch, padding)} {printed.split(split)}": values
@@ -156,7 +140,7 @@ def cross_tables(runs: list[Run], seeds: int, columns: Columns = "all") -> list[
             continue
         table = cross_table(part, seeds, columns)
         # The paper has no such table.
-        kept = [i for i, name in enumerate(table.columns) if not name.startswith("paper")]
+        kept = [i for i, name in enumerate(table.columns) if "paper" not in name]
         rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
         made.append(replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows))
         made += [matrix_table(part, seeds)] if columns == "all" else []

@@ -5,12 +5,10 @@ from functools import cache
 
 from results import printed
 from results.collect import Run
-from results.departures import not_cityscapes
 from results.mode_scores import MODES, SHARES, ModeScores, own_scores
 from results.render import Table
-from results.tables.accuracy import Columns
 from results.tables.matched import Lines, Row, matched, mean_rows, pair_rows
-from results.tables.rows import unfinished
+from results.tables.rows import Columns, about
 
 _PAPERS = ("cv2", "deeplabv3plus_wrn38")  # whose runs Tables 6 and 7 are of
 
@@ -141,9 +139,9 @@ def _table(
         columns=heading or ("Network", "split", "runs"),
         rows=tuple(tuple(row.get(name, "") for name in heading) for row in rows),
         notes=(
-            *((*not_cityscapes(runs), *_tiles(runs), *notes) if rows else ()),
+            *((*_tiles(runs), *notes) if rows else ()),
             *_not_evaluated(runs),
-            *unfinished(runs),
+            *about(runs),
         ),
     )
 

@@ -1,20 +1,27 @@
 """What the tables share: rows of runs, columns of seeds, cells with three decimals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Literal
 
 from records.summary import LAST_EPOCHS
 from results import printed
 from results.collect import Run
 from results.departures import departures, differing
-from results.statistics import Difference, Values, difference, half_interval
+from results.statistics import Difference, Values, difference, half_interval, holm
 
+_PAIRED = (
+    "diff: paired by seed, over the seeds that both rows have; W: Welch, over all runs, where they "
+    "share no seed, or one while both have more."
+)
 METHODS = (
-    "± and [ ]: 95 % confidence intervals (Student's t). diff: paired by seed, over the seeds that "
-    "both rows have; W: Welch, over all runs, where they share no seed, or one while both have "
-    "more. p: two-sided, of no difference, Holm's correction over this table."
+    f"± and [ ]: 95 % confidence intervals (Student's t), uncorrected. {_PAIRED} p: two-sided, of "
+    "no difference, Holm's correction over this table."
 )
 
+RANGE = "in paper's range"  # column of tables with the paper's runs beside ours
+Columns = Literal["all", "paper"]
+Key = tuple[str, ...]  # of a row: network, padding, ...
 
 # Runs of a complete row: the paper's.
 SEEDS = {"classification": 5, "segmentation": 3}
@@ -70,6 +77,50 @@ def diff_cells(values: Values, base: Values, seeds: int) -> tuple[str, str, Diff
     shown = "" if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
     unpaired = " W" if known.method == "Welch" else ""
     return cell(known.mean, incomplete(known.n, seeds) + unpaired), shown, known
+
+
+def tested(
+    numbers: Mapping[Key, Values], base_of: Callable[[Key], Key | None], seeds: int
+) -> dict[Key, dict[str, str]]:
+    """Return each row's cells of its difference to another's, tested over the whole table.
+
+    Args:
+        numbers: of each row.
+        base_of: the row that a row is compared with, None: with none.
+        seeds: runs of a complete row.
+    """
+    bases = {key: base_of(key) for key in numbers}
+    diffs = {
+        key: diff_cells(numbers[key], numbers.get(base, {}), seeds)
+        for key, base in bases.items()
+        if base is not None
+    }
+    corrected = holm([known and known.p for *_, known in diffs.values()])
+    none = {"diff": "-", "diff interval": "-", "p": "-"}
+    return dict.fromkeys(numbers, none) | {
+        key: {"diff": diff, "diff interval": interval, "p": p_cell(p)}
+        for (key, (diff, interval, _)), p in zip(diffs.items(), corrected, strict=True)
+    }
+
+
+def in_range(known: Iterable[float], ours: float | None) -> str:
+    """Return whether our mean lies among the paper's runs, '' where there is one of the two."""
+    known = list(known)
+    if not known or ours is None:
+        return ""
+    return "yes" if min(known) <= ours <= max(known) else "no"
+
+
+def methods(rows: Sequence[Mapping[str, str]], columns: Columns) -> tuple[str, ...]:
+    """Return the note that says what intervals, p and marks are; of the paper's columns, marks."""
+    if columns == "all":
+        return (METHODS,)
+    return (_PAIRED,) * any(row.get("diff", "").endswith(" W") for row in rows)
+
+
+def without(rows: Iterable[Mapping[str, str]], names: Collection[str]) -> list[dict[str, str]]:
+    """Return the rows without some columns."""
+    return [{name: cell for name, cell in row.items() if name not in names} for row in rows]
 
 
 def p_cell(p: float | None) -> str:

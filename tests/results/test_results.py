@@ -17,7 +17,7 @@ from results.__main__ import main
 from results.collect import collect
 from results.render import render
 from results.tables.accuracy import accuracy_table
-from results.tables.cross import cross_table
+from results.tables.cross import cross_table, matrix_table
 from tests.conftest import ROOT
 
 # Divides so that every printed number, with up to four decimals, is a count of images.
@@ -177,6 +177,7 @@ def test_the_papers_runs_give_back_table_4(papers_runs):
                 expected = ERRATA[key][1] if key in ERRATA else f"{float(cell):.3f}"
                 assert mine[column] == expected
         assert (mine["paper average"], mine["paper diff"]) == (theirs["average"], theirs["diff"])
+        assert mine["in paper's range"] == "yes"
 
 
 def test_sample_stdev_is_the_default_in_every_row(papers_runs):
@@ -205,6 +206,25 @@ def test_incomplete_rows_are_marked(tmp_path):
     assert "17 of the paper's 20 rows have no runs here." in table.notes
     assert "One seed, so no stdev and no interval: resnet50_partial." in table.notes
     assert cross_table(collect(tmp_path), 5).rows == ()
+
+
+def test_pairs_of_paddings_without_an_evaluation_are_marked(tmp_path):
+    for padding in ("zero", "partial"):
+        run = write_run(tmp_path, "resnet50", padding, 1, 76, 75)
+        write_evaluation(run, padding, 76)
+    write_evaluation(run, "zero", 70)
+    zero, partial = cells_of(matrix_table(collect(tmp_path), 5))
+    assert list(zero.values()) == ["resnet50_zero", "76.000 (1/5 seeds)", "(0/5 seeds)"]
+    assert list(partial.values())[1:] == ["70.000 (1/5 seeds)", "76.000 (1/5 seeds)"]
+
+
+@pytest.mark.parametrize("columns", ["all", "paper"])
+def test_every_mark_has_its_legend(tmp_path, columns):
+    for padding, seed in (("zero", 1), ("zero", 2), ("partial", 3), ("partial", 4)):
+        write_run(tmp_path, "resnet50", padding, seed, 76 + seed / 10, 75)
+    table = accuracy_table(collect(tmp_path), "best", 2, "sample", columns)
+    assert cells_of(table)[1]["diff"].endswith(" W")
+    assert any("W: Welch" in note for note in table.notes)
 
 
 def test_a_reason_of_several_lines_stays_in_its_note(tmp_path):
