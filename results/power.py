@@ -30,7 +30,10 @@ def seeds_needed(mean: float, spreads: Sequence[float], networks: int = 1) -> in
     def enough(runs: int) -> bool:
         in_errors = abs(mean) * networks * math.sqrt(runs / squares)
         freedom = len(spreads) * (runs - 1)
-        return power.power(in_errors / math.sqrt(freedom + 1), freedom + 1, _ALPHA) >= _POWER
+        # In the effect's direction alone: of the other, SciPy (1.17) can say no more than nan, and
+        # with such a power it adds nothing.
+        effect, count = in_errors / math.sqrt(freedom + 1), freedom + 1
+        return power.power(effect, count, _ALPHA / 2, alternative="larger") >= _POWER
 
     return _fewest(enough)
 

@@ -18,6 +18,7 @@ from results.render import Table, render
 from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
+from tests.conftest import ROOT
 from tests.results.test_results import cells_of, papers_runs, set_curve, write_run  # noqa: F401
 
 
@@ -61,6 +62,24 @@ def test_a_network_with_one_seed_is_left_out_of_what_is_pooled(tmp_path):
     assert found[BEATS, POOLED]["ours: verdict"] == "supported"
     assert found[STEADIER, POOLED]["ours: test"] == "F, without resnet101"
     assert found[BEATS, "resnet101"]["ours: effect"] == "+1.000 points"
+
+
+def test_what_the_page_says_of_reflect_and_replicate():
+    found = rows(claims_table([], "best", 0.25))
+    similar, within = (
+        {key: row for key, row in found.items() if what in key[0]}
+        for what in ("similar to zero or worse", "within the margin")
+    )
+    assert (len(similar), len(within)) == (10, 10)
+    supported = [row for row in similar.values() if row["paper: verdict"] == "supported"]
+    assert {row["network"] for row in supported} == {"resnet152"}
+    p = [f"{float(row['paper: p (Holm)']):.3f}" for row in supported]
+    text = " ".join((ROOT / "docs/results.md").read_text().split())
+    assert f"is supported for ResNet-152 (p = {p[0]} and {p[1]}) and open for the other" in text
+    assert {row["paper: verdict"] for row in (*similar.values(), *within.values())} == {
+        *("supported", "not decided"),
+    }
+    assert {row["paper: verdict"] for row in within.values()} == {"not decided"}
 
 
 def test_each_effect_has_the_seeds_that_find_it():

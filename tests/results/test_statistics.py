@@ -198,6 +198,14 @@ def test_seeds_of_a_paired_study_are_those_of_its_test():
     assert power[0] >= 0.8 > power[1]
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_larger_the_effect_the_fewer_seeds(paired):
+    spreads = [5.35] * (1 if paired else 2)
+    needed = [seeds_needed(mean, spreads) for mean in np.geomspace(1, 1000, 200)]
+    assert needed == sorted(needed, reverse=True)
+    assert needed[-1] == 2
+
+
 def test_similar_or_worse_is_one_sided():
     """SciPy's one-sample test on the differences, less the margin; TOST is statsmodels'."""
     base = {seed: 70.0 for seed in range(1, 6)}
