@@ -1,12 +1,14 @@
 """README and docs/: links lead somewhere, and every command is one that works as it is written."""
 
+import argparse
+import importlib
 import re
 import shlex
-import subprocess
 import sys
 
 import pytest
 
+import evaluate
 import launch.evaluate
 import launch.sweep
 import results.__main__
@@ -31,21 +33,23 @@ def commands():
 
 
 ALL = list(commands())
+TRIED = set()  # the kinds that a test below asks for
 
 
 def of(kind):
     """Return the distinct commands of which a word is `kind`, each what follows that word."""
+    TRIED.add(kind)
     found = {tuple(words[words.index(kind) + 1 :]): page for page, words in ALL if kind in words}
+    assert found, kind
     return [pytest.param(list(words), id=f"{page} {' '.join(words)}"[:90])
             for words, page in found.items()]  # fmt: skip
 
 
-def test_every_command_is_of_a_kind_that_is_tried_below():
-    kinds = ("train.py", "evaluate.py", "launch.sweep", "launch.evaluate", "results", "make")
-    others = [words for _, words in ALL if not set(kinds) & set(words)]
-    for words in others:
-        module = next((w for w in words if w.startswith(("data.", "benchmarks.", "commands."))), "")
-        assert module or words[0] in ("pip", "kubectl") or words[1] == "-c", words
+def test_every_command_is_tried_below():
+    """By a test of its kind, or, of a module, by its parser; pip and kubectl are not ours."""
+    for _, words in ALL:
+        known = TRIED & set(words) or "-m" in words
+        assert known or words[0] in ("pip", "kubectl") or words[1] == "-c", words
     assert len(ALL) > 40
 
 
@@ -68,11 +72,18 @@ def test_sweeps_are_planned(words, tmp_path, main_of, monkeypatch):
 @pytest.mark.parametrize("words", of("launch.evaluate"))
 def test_sweeps_of_evaluations_are_planned(words, tmp_path, main_of, monkeypatch):
     monkeypatch.chdir(ROOT)
-    if words == ["SWEEP"]:
-        return
     code, _, told = main_of(launch.evaluate.main, *words, "--dry-run", f"run.root={tmp_path}")
     assert code == 0
     assert "100 of 100 runs are not finished" in told
+
+
+@pytest.mark.parametrize("words", of("evaluate.py"))
+def test_evaluations_are_asked_for(words, main_of, monkeypatch):
+    """The whole command but its work."""
+    asked = []
+    monkeypatch.setattr("commands.evaluate_runs.evaluate_runs", lambda *job: asked.append(job))
+    assert main_of(evaluate.main, *words) == (0, "", "")
+    assert len(asked) == 1
 
 
 @pytest.fixture(scope="module")
@@ -101,20 +112,40 @@ def test_make_has_the_target(words):
 
 
 def modules():
-    for page, words in ALL:
-        if "-m" in words and words[i := words.index("-m") + 1].startswith(("data.", "benchmarks.")):
-            options = [word for word in words[i:] if word.startswith("--")]
-            yield pytest.param(words[i], options, id=f"{page} {words[i]}")
+    """Return module and words of what no test above tries, and of commands within sentences."""
+    found = [(page, words) for page, words in ALL if "-m" in words and not TRIED & set(words)]
+    for page in PAGES:
+        inline = re.findall(r"`(python [^`]+)`", page.read_text())
+        found += [(page.name, shlex.split(command)) for command in inline]
+    for words, page in {tuple(words): page for page, words in found}.items():
+        start = words.index("-m") + 1 if "-m" in words else 1
+        module = words[start].removesuffix(".py")
+        yield pytest.param(module, words[start + 1 :], id=f"{page} {' '.join(words[start:])}"[:90])
 
 
-@pytest.mark.parametrize(("module", "options"), modules())
-def test_commands_know_their_options(module, options):
-    """Their own tests run them; here, that they are called as their pages say."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert all(option in done.stdout for option in options)
+class Read(Exception):
+    """A command's parser took its words."""
+
+
+@pytest.mark.parametrize(("module", "words"), modules())
+def test_commands_know_their_words(module, words, monkeypatch):
+    """Their own tests run them; here, their own parsers read what their pages say."""
+    for name in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(argparse.ArgumentParser, name, reading(name))
+    monkeypatch.setattr(sys, "argv", ["command", *words])
+    with pytest.raises(Read):
+        importlib.import_module("results.__main__" if module == "results" else module).main()
+
+
+def reading(name):
+    """Return the parser's method, made to go no further."""
+    parse = getattr(argparse.ArgumentParser, name)
+
+    def read(parser):
+        parse(parser)
+        raise Read
+
+    return read
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
