@@ -5,6 +5,7 @@ import importlib
 import re
 import shlex
 import sys
+import textwrap
 
 import pytest
 
@@ -13,6 +14,7 @@ import launch.evaluate
 import launch.sweep
 import results.__main__
 from configs.load import load
+from launch.expand import expand
 from tests.conftest import ROOT
 from tests.results.scene_runs import write_scene_run
 from tests.results.test_results import write_evaluation, write_run
@@ -112,7 +114,7 @@ def test_make_has_the_target(words):
 
 
 def modules():
-    """Return module and words of what no test above tries, and of commands within sentences."""
+    """Yield module and words of what no test above tries, and of commands within sentences."""
     found = [(page, words) for page, words in ALL if "-m" in words and not TRIED & set(words)]
     for page in PAGES:
         inline = re.findall(r"`(python [^`]+)`", page.read_text())
@@ -127,7 +129,7 @@ class Read(Exception):
     """A command's parser took its words."""
 
 
-@pytest.mark.parametrize(("module", "words"), modules())
+@pytest.mark.parametrize(("module", "words"), list(modules()))
 def test_commands_know_their_words(module, words, monkeypatch):
     """Their own tests run them; here, their own parsers read what their pages say."""
     for name in ("parse_args", "parse_intermixed_args"):
@@ -146,6 +148,21 @@ def reading(name):
         raise Read
 
     return read
+
+
+def test_the_sweep_file_shown_is_one_and_is_none_of_ours(tmp_path):
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    [block] = re.findall(r"(?:^    .*\n)+", text[: text.index("\n## ")], re.M)
+    name = re.match(r" +# (\S+)\n", block)[1]
+    assert not (ROOT / name).exists()
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(textwrap.dedent(block))
+    for file in (ROOT / "configs").glob("*.yaml"):
+        (tmp_path / "configs" / file.name).symlink_to(file)
+    runs, processes = expand(tmp_path / name)
+    assert (len(runs), processes) == (2 * 4 * 5 - 2 * 5, 8)
+    batches = {(run.config.model.arch, run.config.data.global_batch_size) for run in runs}
+    assert batches == {("vgg16_bn", 192), ("resnet50", 256)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
