@@ -20,6 +20,7 @@ from data.store.paths import expanded, is_folder_name, printable
 from data.store.val_classes import read_val_classes
 from foundation.errors import run_command
 from foundation.files import replacing
+from foundation.words import counted
 
 
 def unpack_train(tar: Path, out: Path) -> None:
@@ -116,8 +117,8 @@ def _targets(
     unknown, missing = sorted(set(names) - set(classes)), sorted(set(classes) - set(names))
     if unknown or missing:
         raise DataError(
-            f"{source}: does not match the list: {len(unknown)} images without a class "
-            f"{unknown[:1]}, {len(missing)} images missing {missing[:1]}"
+            f"{source}: does not match the list: {counted(len(unknown), 'image')} without a class "
+            f"{unknown[:1]}, {counted(len(missing), 'image')} missing {missing[:1]}"
         )
     targets = {name: out / classes[name] / name for name in names}
     for folder in {target.parent for target in targets.values()}:

@@ -21,6 +21,7 @@ from data.store.machine import machine_error
 from data.store.paths import expanded, printable
 from data.store.split import Split
 from foundation.errors import run_command
+from foundation.words import counted
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def load_index(root: str | Path, exclude: str | Path | None = None) -> Index:
     ]
     if bad:
         listed = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+        told = ("file is no readable image", "files are no readable images")
         raise DataError(
-            f"{len(bad)} files are no readable images: {listed}; replace or delete them, or train "
+            f"{counted(len(bad), *told)}: {listed}; replace or delete them, or train "
             f"with the list of them that `python -m data.check {root}` writes (data.exclude)"
         )
     return index

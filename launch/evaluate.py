@@ -15,6 +15,7 @@ from typing import get_args
 from configs.fields import Padding
 from configs.schema import EVALUATION_KEYS
 from foundation.errors import UserError, run_command
+from foundation.words import counted
 from launch import options, slurm
 from launch.ledger import ledger
 from launch.local import do_here
@@ -53,7 +54,8 @@ def main() -> None:
             print(shlex.join(command))
             return
         job = slurm.submit(place, command)
-        print(f"job array {job}: {len(works)} evaluations; their consoles: {place}/{job}_N.log")
+        todo = counted(len(works), "evaluation")
+        print(f"job array {job}: {todo}; their consoles: {place}/{job}_N.log")
     elif arguments.dry_run:
         for work in works:
             print(shlex.join(work.command(processes)))
@@ -90,7 +92,8 @@ def _do(works: list[Work], processes: int, folder: Path, arguments: argparse.Nam
     left = [(work, work.standing()) for work in works]
     failed = [f"{work.directory} ({known})" for work, known in left if known.state != "finished"]
     if failed:
-        raise UserError(f"{len(failed)} runs were not evaluated: {', '.join(failed)}")
+        told = counted(len(failed), "run was not evaluated", "runs were not evaluated")
+        raise UserError(f"{told}: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 from foundation.errors import UserError
+from foundation.words import counted
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ def places(processes: int, at_once: int | None = None) -> list[Place]:
     gpus, cores = _gpus(), len(os.sched_getaffinity(0))
     if gpus and len(gpus) < processes:
         raise UserError(
-            f"a run has {processes} processes, one a GPU, and this machine {len(gpus)} GPUs; "
-            f"give --nproc-per-node {len(gpus)} (and see recipe.bn_batch_size)"
+            f"a run has {processes} processes, one a GPU, and this machine "
+            f"{counted(len(gpus), 'GPU')}; give --nproc-per-node {len(gpus)} (and see "
+            f"recipe.bn_batch_size)"
         )
     number = len(gpus) // processes if gpus else max(1, cores // processes)
     number = min(number, at_once or number)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from configs.schema import Config
 from foundation.errors import UserError
+from foundation.words import counted
 from launch.costs import disk
 from launch.ledger import Line, totals
 from launch.show import hours
@@ -61,7 +62,8 @@ def plan_sums(lines: Sequence[Line], gpus: int | None) -> list[str]:
     if free < kept * todo / max(1, len(lines)):
         room += ": TOO LITTLE; train.keep=best takes less, or choose another run.root"
     sources = Counter(line.unit.source for line in lines if line.unit and line.left)
-    return [told, room, *(f"GPU-hours by {source} ({n} runs)" for source, n in sources.items())]
+    by = [f"GPU-hours by {source} ({counted(n, 'run')})" for source, n in sources.items()]
+    return [told, room, *by]
 
 
 def _existing(path: Path) -> Path:

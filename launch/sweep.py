@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from foundation.errors import run_command
+from foundation.words import counted
 from launch import options, screen, show, slurm
 from launch.expand import PlannedRun
 from launch.ledger import Line, ledger, record, totals
@@ -153,7 +154,7 @@ def _submit(lines: Sequence[Line], processes: int, arguments: argparse.Namespace
     works = [training(run) for run in runs]
     folder, command = options.prepare(works, runs, processes, arguments)
     job = slurm.submit(folder, command)
-    print(f"job array {job}: {len(todo)} runs; their consoles: {folder}/{job}_N.log")
+    print(f"job array {job}: {counted(len(todo), 'run')}; their consoles: {folder}/{job}_N.log")
     for index, run in enumerate(runs):
         print(f"  {job}_{index}  {run.directory.path}")
 
@@ -168,14 +169,15 @@ def _conclude(runs: Sequence[PlannedRun], stopped: bool) -> None:
     # Another sweep's, which will finish it or say so itself.
     elsewhere = [str(one.run.directory.path) for one in left if one.standing.state == "running"]
     if elsewhere:
-        print(f"{len(elsewhere)} runs are trained by another command: {', '.join(elsewhere)}")
+        told = counted(len(elsewhere), "run is trained", "runs are trained")
+        print(f"{told} by another command: {', '.join(elsewhere)}")
     failed = [
         f"{one.run.directory.path} ({one.standing})"
         for one in left
         if one.standing.state not in ("finished", "running")
     ]
     if failed:
-        print(f"{len(failed)} runs did not finish: {', '.join(failed)}", file=sys.stderr)
+        print(f"{counted(len(failed), 'run')} did not finish: {', '.join(failed)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from foundation.files import write_atomically, writing
+from foundation.words import counted
 from records.errors import RunError
 from records.score import Row, contradiction
 
@@ -62,8 +63,8 @@ def restore(path: Path, epochs: int, rows: list[Row]) -> list[Row]:
         rows = read(path)[:epochs]
     if len(rows) < epochs:
         raise RunError(
-            f"{path}: has {len(rows)} epochs, but the checkpoint was saved after {epochs}; "
-            f"restore the file, or delete the run directory to start over"
+            f"{path}: has {counted(len(rows), 'epoch')}, but the checkpoint was saved after "
+            f"{epochs}; restore the file, or delete the run directory to start over"
         )
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
     return rows

@@ -16,6 +16,7 @@ import torchvision
 from configs.same_data import same_data
 from configs.schema import Config
 from foundation.files import read_json, write_json
+from foundation.words import counted
 from records.errors import RunError
 from records.run_dir import RunDir
 from records.sessions import data_fingerprints, weights_digest
@@ -52,9 +53,9 @@ def recipe_warnings(config: Config, world: int, steps: int) -> list[str]:
         )
     if steps < _BN_STEPS:
         warnings.append(
-            f"an epoch has only {steps} steps of {batch} images, and BN's running statistics "
-            f"average over about {_BN_STEPS}: validation lags behind training and may look like "
-            f"chance; lower data.global_batch_size, and optim.lr with it, as "
+            f"an epoch has only {counted(steps, 'step')} of {batch} images, and BN's running "
+            f"statistics average over about {_BN_STEPS}: validation lags behind training and may "
+            f"look like chance; lower data.global_batch_size, and optim.lr with it, as "
             f"configs/own_images.yaml does"
         )
     return warnings

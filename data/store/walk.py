@@ -11,6 +11,7 @@ from typing import Literal
 from data.store.dataset import IMAGE_ENDINGS, DataError
 from data.store.machine import machine_error
 from data.store.paths import printable
+from foundation.words import counted
 
 _TICK = 50_000_000  # ns, more than a file system's clock takes for a step
 _NAMED = 3  # of many, in a message
@@ -104,9 +105,13 @@ def notes(split: str, seen: Seen) -> list[str]:
             f"{count:,} {printable(ending) or 'without an ending'}"
             for ending, count in seen.endings.most_common()
         ]
+        left_out = counted(
+            seen.endings.total(),
+            "file does not end like an image and is left out",
+            "files do not end like images and are left out",
+        )
         told.append(
-            f"{split}/: {seen.endings.total():,} files do not end like images and are left out: "
-            f"{_listed(counts, 10)}; images end in {', '.join(IMAGE_ENDINGS)}"
+            f"{split}/: {left_out}: {_listed(counts, 10)}; images end in {', '.join(IMAGE_ENDINGS)}"
         )
     return told
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from foundation.words import counted
 from records.errors import RunError
 from results.predictions import Predictions, class_accuracy, confusions, same_images
 from results.render import Table
@@ -71,11 +72,12 @@ def confusion_table(groups: Groups[Predictions], side: str = "") -> Table:
         for i in order
         if (count := int(table.flat[i]))
     ]
+    evaluations = ("run's evaluation", "runs' evaluations")
     return Table(
         name="confusions" + (f"_{side.lower()}" if side else ""),
         title="Largest confusions" + (f" of {side}" if side else ""),
         names=2,
         columns=("class", "taken for", "times", "of the class's images"),
         rows=tuple(rows),
-        notes=(f"Over {len(found)} runs' evaluations of {names_of(groups)}.",),
+        notes=(f"Over {counted(len(found), *evaluations)} of {names_of(groups)}.",),
     )

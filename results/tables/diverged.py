@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from foundation.words import counted
 from results.collect import Run
 from results.render import Table
 from results.statistics import Values
@@ -79,4 +80,5 @@ def with_and_without(
 
 
 def _named(apart: list[Run]) -> str:
-    return f"{len(apart)} diverged runs: {', '.join(run.path.name for run in apart)} ({RULE})"
+    names = ", ".join(run.path.name for run in apart)
+    return f"{counted(len(apart), 'diverged run')}: {names} ({RULE})"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
+from foundation.words import counted
 from records.summary import LAST_EPOCHS
 from results import printed
 from results.collect import Run
@@ -167,7 +168,8 @@ def unfinished(runs: list[Run]) -> tuple[str, ...]:
     going = len(left) - sum(run.failure is not None for run in left)
     reasons = {run.path.name: run.failure for run in left if run.failure is not None}
     failed = [f"{name} ({' '.join(reason.split())})" for name, reason in reasons.items()]
-    notes = [f"{going} runs are not finished and do not count."] if going else []
+    told = ("run is not finished and does not count.", "runs are not finished and do not count.")
+    notes = [counted(going, *told)] if going else []
     notes += [f"Failed, and not counted: {'; '.join(failed)}."] if failed else []
     return tuple(notes)
 

@@ -87,7 +87,7 @@ def test_a_flat_validation_folder_and_a_list(official, tmp_path, main_of):
     for text, message in [
         ("a\nb\n", "3 images, but 2 classes listed"),
         ("1\n2\n1\n", "give the devkit's archive, or a line for each image"),
-        (f"{names[0]} a\nother.JPEG b\n", "2 images without a class .* 1 images missing"),
+        (f"{names[0]} a\nother.JPEG b\n", "2 images without a class .* 1 image missing"),
     ]:
         (tmp_path / "list.txt").write_text(text)
         arguments = [tmp_path / "no", "--val", flat, "--val-classes", tmp_path / "list.txt"]

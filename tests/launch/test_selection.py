@@ -86,6 +86,6 @@ def test_a_run_that_fails_is_tried_again_and_then_left(images, tmp_path, main_of
     code, out, err = main_of(main, sweep, "--retries", "1", *settings)
     assert code == 1
     assert out.count("trying again (1 left)") == 1
-    assert "1 runs did not finish" in err
+    assert "1 run did not finish" in err
     states = {run.name: RunDir(run).status()["status"] for run in (tmp_path / "runs").iterdir()}
     assert sorted(states.values()) == ["failed", "finished"]

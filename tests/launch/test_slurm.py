@@ -147,7 +147,7 @@ def test_preempted_cancelled_drained_and_requeued(here, sweep, tmp_path):
     assert (line["state"], line["reason"]) == ("interrupted", seeds[1].status()["reason"])
 
     out = submit(words, "--notify", f"cat >> {notices}")
-    assert ": 1 runs;" in out
+    assert ": 1 run;" in out
     here.wait(lambda: state(seeds[1]) == "finished", "the resubmitted one's end")
     here.wait(lambda: not here.jobs(), "the end")
     assert_as_if_nothing_had_happened(tmp_path, (1, 2, 3))

@@ -57,7 +57,7 @@ def test_runs_what_is_missing_and_says_how_it_stands(sweep, tmp_path, main_of):
     code, out, err = main_of(main, file, *overrides)
     assert code == 1
     assert f"[1/2] {blocked}: not started: {blocked}: exists and is not a run directory" in out
-    assert f"1 runs did not finish: {blocked} (not started)" in err
+    assert f"1 run did not finish: {blocked} (not started)" in err
     assert "[2/2]" in out
     assert (blocked / "notes").read_text() == "mine"
 

@@ -154,12 +154,12 @@ def test_what_another_sweep_trains_or_has_finished_is_no_failure(
         code, out, err = main_of(main, *arguments)
     assert (code, err) == (0, "")
     assert f"[1/2] {first.path}: another command is training it" in out
-    assert f"1 runs are trained by another command: {first.path}" in out
+    assert f"1 run is trained by another command: {first.path}" in out
     assert len(started) == 1
     fake.do = staticmethod(lambda: None)
     code, _, err = main_of(main, *arguments)  # nobody trains the first one any more
     assert code == 1
-    assert f"1 runs did not finish: {first.path} (not started)" in err
+    assert f"1 run did not finish: {first.path} (not started)" in err
 
 
 def finish_one(run):

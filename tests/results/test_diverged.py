@@ -24,7 +24,7 @@ def test_a_diverged_run_is_shown_and_left_out(tmp_path):
     whole, without = made["table_3_last5_avg"], made["table_3_last5_avg_without_diverged"]
     assert cells_of(whole)[0]["2_last5_avg"] == "0.100 diverged"
     assert cells_of(without)[0]["average"] == "75.000 (2/5 seeds)"
-    note = "With 1 diverged runs: resnet50_zero_seed2 (diverged: less than half"
+    note = "With 1 diverged run: resnet50_zero_seed2 (diverged: less than half"
     assert any(text.startswith(note) for text in whole.notes)
     assert "without the diverged runs (1)" in without.title
 

@@ -238,7 +238,7 @@ def test_curves_of_finished_runs_alone(study):
     assert {padding: [*seeds] for padding, seeds in curves_of(runs).items()} == {
         **{"zero": [1, 2, 3], "partial": [1, 2, 3], "reflect": [1], "circular": [5]}
     }
-    assert "1 runs are not finished" in texts(curves(runs))
+    assert "1 run is not finished" in texts(curves(runs))
 
 
 def test_r_of_the_drawing_is_the_layers():

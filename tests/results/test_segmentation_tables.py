@@ -156,7 +156,7 @@ def test_fewer_and_unpaired_seeds_are_marked(tmp_path):
     assert (zero["mean"], partial["mean"]) == ("60.500 (2/3 seeds)", "61.500 (1/3 seeds)")
     assert partial["diff"] == "1.000 (1/3 seeds) W"
     assert (partial["3_best"], partial["4_best"], partial["p"]) == ("61.500", "", "")
-    assert "1 runs are not finished and do not count." in mean_iou_table(runs, 3).notes
+    assert "1 run is not finished and does not count." in mean_iou_table(runs, 3).notes
     pair = cells_of(tile_table(runs, 3))
     assert [row["runs"] for row in pair[:2]] == ["pair: seed 2", "pair: seed 3"]
     assert [row["runs"] for row in pair[3:]] == [
