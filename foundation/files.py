@@ -132,7 +132,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileError: it is unreadable, not JSON, or something else.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise FileError(f"{path}: not readable JSON ({error}); restore or delete it") from None
     if not isinstance(content, dict):

@@ -157,6 +157,6 @@ class Pool:
 
 def _last_error(log: Path) -> str:
     """Return the last line of a console that tells an error, '' if none does."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [line for line in lines if line.startswith("error: ")]
     return found[-1].removeprefix("error: ") if found else ""

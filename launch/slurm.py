@@ -162,7 +162,9 @@ def is_preempted(job: str) -> bool:
 def _answer(command: list[str]) -> str:
     """Return what a command of Slurm's prints."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=120
+        )
     except FileNotFoundError:
         raise UserError(
             f"{command[0]}: not found; --submit slurm needs a machine on which Slurm's commands "

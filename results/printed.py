@@ -48,7 +48,7 @@ def _place(name: str, known: tuple[str, ...]) -> tuple[int, str]:
 
 def table(number: int) -> list[dict[str, str]]:
     """Return the rows of Table 1 to 7 as {column: cell as printed}."""
-    with open(_FOLDER / f"table_{number}.csv", newline="") as file:
+    with open(_FOLDER / f"table_{number}.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
