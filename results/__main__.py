@@ -70,7 +70,7 @@ def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
 
 
 def _tables(arguments: argparse.Namespace) -> None:
-    made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks")
+    made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks", arguments.columns)
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
         runs = collect(arguments.runs)
         made += make_tables(runs, arguments.seeds, arguments.stdev, arguments.columns)

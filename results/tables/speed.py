@@ -8,10 +8,15 @@ from foundation.files import read_json
 from records.errors import RunError
 from results import printed
 from results.render import Table
+from results.tables.accuracy import Columns
 
 
-def speed_table(file: Path) -> Table:
+def speed_table(file: Path, columns: Columns = "all") -> Table:
     """Return the table of one file.
+
+    Args:
+        file: a benchmark's.
+        columns: 'paper': without the paper's numbers beside ours.
 
     Raises:
         RunError: it is not a benchmark's.
@@ -23,13 +28,15 @@ def speed_table(file: Path) -> Table:
     except (KeyError, TypeError) as error:
         raise RunError(f"{file}: not written by a benchmark ({error!r}); move it away") from None
     memory = ("peak memory (MiB)", "relative") if _has_memory(measured) else ()
-    paper = () if _has_memory(measured) else ("paper running time", "paper relative")
+    beside = columns == "all" and not _has_memory(measured)
+    paper = ("paper running time", "paper relative") if beside else ()
+    heading = ("", "running time (ms)", "relative", *memory, *paper)
     return Table(
         name=f"table_1_{file.stem}",
         title=title,
         names=1,
-        columns=("", "running time (ms)", "relative", *memory, *paper),
-        rows=tuple(rows),
+        columns=heading,
+        rows=tuple(row[: len(heading)] for row in rows),  # the paper's cells stand last
         notes=notes,
     )
 

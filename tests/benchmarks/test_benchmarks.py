@@ -118,6 +118,11 @@ def test_table_1_of_the_papers_own_figures(tmp_path, main_of):
             float(paper_relative.strip("%")), abs=0.006
         )
     assert (out / "table_1_v100.csv").read_text() == text.rstrip("\n") + "\n"
+    words = ("--columns", "paper", "--format", "csv")
+    _, text, _ = main_of(results.__main__.main, *arguments, *words)
+    heading, *ours = (line.split(",") for line in text.strip().splitlines())
+    assert heading == ["", "running time (ms)", "relative"]
+    assert ours == [line[:3] for line in lines]
 
 
 def test_a_file_that_no_benchmark_wrote(tmp_path, main_of):
