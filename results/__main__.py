@@ -8,12 +8,12 @@ python -m results compare runs_a runs_b
 """
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 from foundation.errors import UserError, run_command
 from results.collect import collect, has_runs, of_task
-from results.render import SUFFIXES, Table, render
+from results.output import NOTES_SUFFIX, show
+from results.render import SUFFIXES
 from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
@@ -74,7 +74,7 @@ def _tables(arguments: argparse.Namespace) -> None:
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
         runs = collect(arguments.runs)
         made += make_tables(runs, arguments.seeds, arguments.stdev, arguments.columns)
-    _show(made, arguments)
+    show(made, arguments.format, arguments.out)
 
 
 def _add_claims(commands: argparse._SubParsersAction, name: str) -> None:
@@ -111,7 +111,8 @@ def _claims(arguments: argparse.Namespace) -> None:
     made = claims_tables(runs, arguments.measure, arguments.margin)
     if images := of_task(runs, "classification"):
         made.append(epochs_table(images, arguments.accuracy))
-    _show([*made, *([errata_table()] if images or not runs else [])], arguments)
+    made += [errata_table()] if images or not runs else []
+    show(made, arguments.format, arguments.out)
 
 
 def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
@@ -167,7 +168,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     from results.compare import compare_tables
 
     sides = [collect(side) for side in (arguments.a, arguments.b)]
-    _show(compare_tables(*sides, arguments.padding), arguments)
+    made = compare_tables(*sides, arguments.padding)
+    show(made, arguments.format, arguments.out)
 
 
 def _command(
@@ -185,26 +187,19 @@ def _add_runs(one: argparse.ArgumentParser, default: Path | None) -> None:
 
 def _add_form(one: argparse.ArgumentParser) -> None:
     one.add_argument("--out", type=Path, help="write files here as well")
-    one.add_argument("--format", choices=SUFFIXES, default="markdown")
+    one.add_argument(
+        "--format",
+        choices=SUFFIXES,
+        default="markdown",
+        help="(default: markdown) csv has its titles and notes on stderr, and with --out in "
+        f"NAME{NOTES_SUFFIX} beside each file",
+    )
 
 
 def _seeds(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: a row needs one run at least")
     return int(text)
-
-
-def _show(tables: Iterable[Table], arguments: argparse.Namespace) -> None:
-    """Print the tables, and write each to a file where asked."""
-    texts = {table.name: render(table, arguments.format) for table in tables}
-    if arguments.out:  # first: whoever reads what is printed may stop early
-        try:
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            for name, text in texts.items():
-                (arguments.out / (name + SUFFIXES[arguments.format])).write_text(text)
-        except OSError as error:
-            raise UserError(f"{arguments.out}: cannot write there ({error.strerror})") from None
-    print("\n".join(texts.values()))
 
 
 if __name__ == "__main__":
