@@ -8,10 +8,12 @@ python -m results compare runs_a runs_b
 """
 
 import argparse
+import math
+import sys
 from pathlib import Path
 
 from foundation.errors import UserError, run_command
-from results.collect import collect, has_runs, of_task
+from results.collect import Run, collect, has_runs, of_task
 from results.output import NOTES_SUFFIX, show
 from results.render import SUFFIXES
 from results.tables.claims import claims_tables
@@ -69,8 +71,16 @@ def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
     )
 
 
+def _benchmarks(arguments: argparse.Namespace) -> Path:
+    """Return the folder of the benchmarks' files, which need not be there unless it was named."""
+    named = arguments.benchmarks
+    if named and not named.is_dir():
+        raise UserError(f"--benchmarks {named}: there is no such folder")
+    return named or arguments.runs / "benchmarks"
+
+
 def _tables(arguments: argparse.Namespace) -> None:
-    made = measured_tables(arguments.benchmarks or arguments.runs / "benchmarks", arguments.columns)
+    made = measured_tables(_benchmarks(arguments), arguments.columns)
     if not made or has_runs(arguments.runs):  # Table 1 needs no runs
         runs = collect(arguments.runs)
         made += make_tables(runs, arguments.seeds, arguments.stdev, arguments.columns)
@@ -105,7 +115,7 @@ def _add_accuracy(one: argparse.ArgumentParser) -> None:
 
 
 def _claims(arguments: argparse.Namespace) -> None:
-    if not arguments.margin > 0:
+    if not 0 < arguments.margin < math.inf:
         raise UserError(f"--margin {arguments.margin:g}: give a positive number of points")
     runs = collect(arguments.runs) if arguments.runs else []
     made = claims_tables(runs, arguments.measure, arguments.margin)
@@ -117,7 +127,8 @@ def _claims(arguments: argparse.Namespace) -> None:
 
 def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
     one = _command(commands, name, _figures, "Figures 1 to 8, as SVG and PNG")
-    _add_runs(one, default=Path("runs"))
+    told = "folder of run directories (default: runs; without it, Fig. 2 alone, which needs none)"
+    one.add_argument("--runs", type=Path, help=told)
     one.add_argument("--out", type=Path, required=True, help="folder for the figures")
     _add_figure_sources(one)
 
@@ -134,9 +145,18 @@ def _add_figure_sources(one: argparse.ArgumentParser) -> None:
 def _figures(arguments: argparse.Namespace) -> None:
     from results.figures.make import make_figures  # matplotlib, for those who draw
 
-    runs = collect(arguments.runs)
+    runs = _runs_or_none(arguments.runs)
     for line in make_figures(runs, arguments.out, arguments.activations, arguments.data):
         print(line)
+
+
+def _runs_or_none(named: Path | None) -> list[Run]:
+    """Return the runs of a folder; of the default one none where there is no such folder."""
+    root = named or Path("runs")
+    if named is None and not root.exists():
+        print(f"no folder {root}: what needs runs is not drawn (--runs)", file=sys.stderr)
+        return []
+    return collect(root)
 
 
 def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
@@ -151,7 +171,7 @@ def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from results.report import write_report  # matplotlib and Jinja2, for those who draw
 
-    sources = (arguments.benchmarks or arguments.runs / "benchmarks", arguments.activations)
+    sources = (_benchmarks(arguments), arguments.activations)
     write_report(arguments.runs, arguments.out, arguments.seeds, sources, arguments.data)
     print(f"{arguments.out}: written")
 
@@ -160,7 +180,10 @@ def _add_compare(commands: argparse._SubParsersAction, name: str) -> None:
     one = _command(commands, name, _compare, "two sets of runs side by side, class by class")
     one.add_argument("a", type=Path, help="a folder of run directories, or one of them")
     one.add_argument("b", type=Path, help="the other")
-    one.add_argument("--padding", help="whose evaluation to take (default: each run's own padding)")
+    one.add_argument(
+        "--padding",
+        help="of classification: whose evaluation to take (default: each run's own padding)",
+    )
     _add_form(one)
 
 

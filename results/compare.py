@@ -24,15 +24,19 @@ def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> li
 
     Args:
         a, b: the two sides, of `collect`.
-        padding: whose evaluations to take; None: each run's own padding; not of segmentation,
-            whose classes are those of the best epochs.
+        padding: whose evaluations to take; None: each run's own padding, and always of
+            segmentation, whose classes are those of the best epochs.
 
     Raises:
-        RunError: they are of two tasks.
+        RunError: they are of two tasks, or a padding is named and they are of segmentation.
     """
     tasks = {run.task for run in (*a, *b)}
     if len(tasks) > 1:
         raise RunError(f"runs of {' and '.join(sorted(tasks))}: compare two sets of one task")
+    if padding and tasks == {"segmentation"}:
+        raise RunError(
+            "--padding is of classification; segmentation shows its best epochs' classes"
+        )
     first = _averages(a, b)
     if tasks == {"segmentation"}:
         classes, notes = _scene_classes(a, b)

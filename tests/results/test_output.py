@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from foundation.errors import run_command
 from results.__main__ import main
 from results.output import show
@@ -73,3 +75,23 @@ def test_a_locale_without_the_characters(tmp_path):
     assert b",average,\\xb1,diff," in done.stdout
     text = (tmp_path / "é" / "table_2_best.csv").read_bytes().decode("utf-8")
     assert ",average,±,diff," in text
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf"])
+def test_a_margin_is_a_number_of_points(margin, main_of):
+    code, _, err = main_of(command, "claims", f"--margin={margin}")
+    assert (code, err) == (2, f"error: --margin {margin}: give a positive number of points\n")
+
+
+def test_fig_2_needs_no_runs(tmp_path, main_of, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = main_of(command, "figures", "--out", "figures")
+    assert (code, out) == (0, "fig_2_padding\n")
+    assert err == "no folder runs: what needs runs is not drawn (--runs)\n"
+    assert len(list((tmp_path / "figures").iterdir())) == 2
+    # A folder that was named, or that holds no runs, is a mistake.
+    (tmp_path / "runs").mkdir()
+    for words in ([], ["--runs", "elsewhere"]):
+        code, _, err = main_of(command, "figures", "--out", "figures", *words)
+        assert code == 2
+        assert "no run directories" in err

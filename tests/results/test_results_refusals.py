@@ -92,6 +92,16 @@ def test_networks_of_several_data_sets_or_recipes_are_said(tmp_path):
     assert note in accuracy_table(collect(tmp_path), "best", 5, "sample").notes
 
 
+def test_a_named_folder_of_benchmarks_is_there(tmp_path, main_of):
+    write_run(tmp_path / "runs", "resnet50", "zero", 1, 76, 75)
+    runs, gone = tmp_path / "runs", tmp_path / "gone"
+    for command in ("tables", "report"):
+        arguments = (command, "--runs", runs, "--benchmarks", gone)
+        code, _, err = main_of(lambda: run_command(results.__main__.main), *arguments)
+        assert (code, err) == (2, f"error: --benchmarks {gone}: there is no such folder\n")
+    assert main_of(*tables("--runs", runs))[0] == 0  # RUNS/benchmarks need not be there
+
+
 def test_a_cut_log_or_counts_at_odds_are_refused_by_name(tmp_path, main_of):
     write_run(tmp_path, "resnet50", "partial", 1, 77, 76)
     run = write_run(tmp_path, "resnet50", "zero", 1, 76, 75)

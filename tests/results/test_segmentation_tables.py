@@ -406,6 +406,11 @@ def test_two_sets_of_runs(tmp_path, main_of):
     code, out, _ = main_of(call, "compare", tmp_path / "a", tmp_path / "b")
     assert (code, "WN38_zero cv2 (additional)" in out, "| road" in out) == (0, True, True)
     assert "1.000 W" not in out
+    code, _, err = main_of(call, "compare", tmp_path / "a", tmp_path / "b", "--padding", "zero")
+    assert (code, err) == (
+        2,
+        "error: --padding is of classification; segmentation shows its best epochs' classes\n",
+    )
     code, _, err = main_of(call, "compare", tmp_path / "a", tmp_path / "c")
     assert (code, err) == (
         2,
