@@ -9,6 +9,7 @@ import numpy as np
 
 from configs.same_data import same_data
 from records.errors import RunError
+from results.checked import again, checked
 from results.collect import Run
 
 
@@ -45,31 +46,30 @@ def predictions(run: Run, padding: str) -> Predictions:
     """Return a run's predictions under a padding.
 
     Raises:
-        RunError: there are none, they are not those that eval/<padding>.json counts, or not of the
-            run's best checkpoint on its own data.
+        RunError: there are none, they are not those that eval/<padding>.json counts, or that is
+            none that `checked` lets stand beside the run's numbers.
     """
-    file, said = _file(run, padding), run.evaluations.get(padding)
-    again = f"run evaluate.py {run.path} --padding {padding}"
-    if said is None or not file.is_file():
-        raise RunError(f"{file}: missing; {again}")
-    if (said.get("checkpoint"), said.get("epoch")) != ("best", run.best_epoch):
-        raise RunError(f"{file}: not of the run's best checkpoint; {again}")
-    if not same_data(said.get("data_fingerprint"), run.fingerprint):
-        raise RunError(f"{file}: not of the run's own data set; {again}")
+    file = _file(run, padding)
+    if not has_predictions(run, padding):
+        raise RunError(f"{file}: missing; {again(run, padding)}")
+    said = checked(run, padding)
     try:
         index, label, predicted, names = _arrays(file)
     except _UNREADABLE as error:
-        raise RunError(f"{file}: cannot be read ({error}); {again}") from None
+        raise RunError(f"{file}: cannot be read ({error}); {again(run, padding)}") from None
     count = run.settings["model.num_classes"]
-    whole = len(index) == len(label) == len(predicted) == said.get("count")
+    whole = len(index) == len(label) == len(predicted) == said["count"]
+    told = None
     if not whole or not np.array_equal(index, np.arange(len(index))):
-        raise RunError(f"{file}: does not hold each of {said.get('count')} images once; {again}")
-    if min(label.min(), predicted.min()) < 0 or max(label.max(), predicted.max()) >= count:
-        raise RunError(f"{file}: holds classes beyond the model's {count}; {again}")
-    if (label == predicted).sum() != said.get("correct1"):
-        raise RunError(f"{file}: does not have {said.get('correct1')} images right; {again}")
-    if names is not None and len(names) != count:
-        raise RunError(f"{file}: names {len(names)} classes of {count}; {again}")
+        told = f"does not hold each of {said['count']} images once"
+    elif min(label.min(), predicted.min()) < 0 or max(label.max(), predicted.max()) >= count:
+        told = f"holds classes beyond the model's {count}"
+    elif (label == predicted).sum() != said.get("correct1"):
+        told = f"does not have {said.get('correct1')} images right"
+    elif names is not None and len(names) != count:
+        told = f"names {len(names)} classes of {count}"
+    if told:
+        raise RunError(f"{file}: {told}; {again(run, padding)}")
     classes = map(str, range(count) if names is None else names.tolist())
     return Predictions(file, label, predicted, tuple(classes), run.fingerprint)
 

@@ -118,7 +118,7 @@ def test_other_images_are_no_pair(tmp_path):
     a, b, c = (collect(tmp_path / name) for name in "abc")
     tables = compare_tables(a, b)
     assert [table.name for table in tables] == ["compare", "confusions_a", "confusions_b"]
-    assert "Data sets differ (evaluated on 200,000 and 200,000 images)" in notes_of(tables)
+    assert "Data sets differ (evaluated on 200 and 200 images)" in notes_of(tables)
     assert "of different images" in notes_of(tables)
     assert cells_of(tables[0])[0]["B - A"].startswith("0.000")  # accuracies all the same
     tables = compare_tables(a, c)
@@ -132,9 +132,11 @@ def test_only_predictions_of_the_runs_best_checkpoint(tmp_path):
     whole = read_json(file)
     assert predictions(collect(tmp_path)[0], "zero").label.tolist() == LABELS.tolist()
     for changes, told in (
-        ({"checkpoint": "last"}, "not of the run's best checkpoint"),
-        ({"epoch": 7}, "not of the run's best checkpoint"),
-        ({"data_fingerprint": "other"}, "not of the run's own data set"),
+        ({"checkpoint": "last"}, "checkpoint is last, the run's is best"),
+        ({"epoch": 7}, "epoch is 7, the run's is 0"),
+        ({"precision": "bf16"}, "precision is bf16, the run's is fp32"),
+        ({"data_fingerprint": "other"}, "data_fingerprint is other, the run's is None"),
+        ({"count": 100}, "count is 100, the run's is 200"),
     ):
         write_json(file, whole | changes)
         with pytest.raises(ValueError, match=f"{told}; run evaluate.py .* --padding zero"):

@@ -17,15 +17,16 @@ from results.known import gained, known_by
 from results.predictions import class_accuracy, confusions, predictions
 from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.figure_numbers import known_tables
-from tests.results.test_results import cells_of, write_evaluation, write_run
+from tests.results.test_results import cells_of, set_count, write_evaluation, write_run
 
 CLASSES = [f"class <{i}>" for i in range(10)]
 LABELS = np.repeat(np.arange(10), 20)
 
 
 def write_predictions(run, predicted, labels=LABELS, classes=CLASSES, padding=None):
-    """Give a run of `write_run` an evaluation whose predictions these are."""
+    """Give a run of `write_run` an evaluation whose predictions these are, of as many images."""
     padding = padding or run.config().model.padding
+    set_count(run, len(labels))
     right = int((predicted == labels).sum())
     counts = {"correct1": right, "count": len(labels)}
     write_evaluation(run, padding, 100 * right / len(labels), **counts)

@@ -98,6 +98,16 @@ def set_curve(run, percents):
     write_json(run.summary_file, summarize(rows, SCORES["classification"]))
 
 
+def set_count(run, count):
+    """Give a run written by `write_run` as many validation images, and the same scores."""
+    rows = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    for row in rows:
+        row["val_correct1"] = round(row["val_correct1"] * count / row["val_count"])
+        row |= {"val_count": count, "val_top1": 100 * row["val_correct1"] / count}
+    run.metrics_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_json(run.summary_file, summarize(rows, SCORES["classification"]))
+
+
 def write_evaluation(run, padding, top1, **changes):
     run.evaluations.mkdir(exist_ok=True)
     correct = round(top1 * COUNT / 100)
