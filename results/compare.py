@@ -15,6 +15,7 @@ from results.statistics import Values
 from results.tables.accuracy import Numbers, numbers_of
 from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.class_iou import class_iou_table
+from results.tables.diverged import diverged_runs, with_note
 from results.tables.groups_alike import NOT_ALIKE, Groups, Key, alike, left_out
 from results.tables.rows import average_cells, by_split, diff_cells, groups
 
@@ -99,6 +100,7 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
         rows=tuple(rows),
         notes=(
             f"A: {_places(a)}; B: {_places(b)}.",
+            *_diverged(a, b),
             *_recipes(a, b),
             *_data(a, b),
             "± and [ ]: 95 % confidence intervals; B - A: paired by seed, over the seeds that both "
@@ -125,6 +127,12 @@ def _row(a: Values, b: Values) -> tuple[str, ...]:
 def _places(runs: list[Run]) -> str:
     folders = sorted({str(run.path.parent if len(runs) > 1 else run.path) for run in runs})
     return ", ".join(folders)
+
+
+def _diverged(a: list[Run], b: list[Run]) -> tuple[str, ...]:
+    """Return the notes that name each side's diverged runs, which count as all others do."""
+    sides = {"A": diverged_runs(a), "B": diverged_runs(b)}
+    return tuple(f"{side}: {note}" for side, runs in sides.items() for note in with_note(runs))
 
 
 def _recipes(a: list[Run], b: list[Run]) -> tuple[str, ...]:

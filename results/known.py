@@ -7,27 +7,36 @@ import numpy as np
 from records.errors import RunError
 from results.collect import Run
 from results.predictions import Predictions, class_accuracy, has_predictions
+from results.tables.diverged import diverged_runs, without_note
 
 _EXTREMES = 10  # classes shown at each end
 
 
-def zero_and_partial(runs: list[Run]) -> tuple[list[Run], list[Run]]:
+def zero_and_partial(runs: list[Run]) -> tuple[list[Run], list[Run], tuple[str, ...]]:
     """Return a network's zero and partial runs that were evaluated under their own padding.
+
+    One run that knows nothing would move every count, so those whose best epoch diverged are left
+    out.
+
+    Args:
+        runs: of one network, of all its paddings.
+
+    Returns:
+        Both sides, and the note that names the runs left out.
 
     Raises:
         RunError: a side has none.
     """
-    zero, partial = (
-        [
-            run
-            for run in runs
-            if run.finished and run.padding == padding and has_predictions(run, padding)
-        ]
-        for padding in ("zero", "partial")
-    )
+    evaluated = [run for run in runs if run.finished and has_predictions(run, run.padding)]
+    asked = [run for run in evaluated if run.padding in ("zero", "partial")]
+    apart = [run for run in diverged_runs(runs, ("best",)) if run in asked]
+    kept = [run for run in asked if run not in apart]
+    zero, partial = ([run for run in kept if run.padding == name] for name in ("zero", "partial"))
+    notes = without_note(apart)
     if not zero or not partial:
-        raise RunError("no predictions of zero and of partial runs; evaluate.py makes them")
-    return zero, partial
+        told = "no predictions of zero and of partial runs; evaluate.py makes them"
+        raise RunError(". ".join([told, *notes]))
+    return zero, partial, notes
 
 
 def known_by(zero: Sequence[Predictions], partial: Sequence[Predictions]) -> np.ndarray:

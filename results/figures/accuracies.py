@@ -15,6 +15,7 @@ from results import printed
 from results.collect import Run
 from results.figures import style
 from results.statistics import half_interval
+from results.tables.diverged import diverged_runs, with_note
 
 Measure = Literal["best", "last5_avg"]
 
@@ -62,6 +63,7 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     style.caption(
         figure,
         f"Unfinished and not shown: {unfinished} of {len(runs)} runs." if unfinished else "",
+        *with_note(diverged_runs(runs, (measure,))),
     )
     return figure
 

@@ -17,11 +17,12 @@ _MODES = {"regular": "the image's border", "tile 0": "the tile's border"}
 
 
 @style.styled
-def border_curves(found: Sequence[ModeScores]) -> Figure:
+def border_curves(found: Sequence[ModeScores], notes: Sequence[str] = ()) -> Figure:
     """Return mIoU in rings around the border, and below what each padding has over zero.
 
     Args:
         found: evaluations of one network and split, each run under its own padding.
+        notes: to stand below, of the runs that are left out.
 
     Raises:
         RunError: there are none, or none with rings.
@@ -55,6 +56,7 @@ def border_curves(found: Sequence[ModeScores]) -> Figure:
         "Points: means over the seeds; bars: 95 % intervals (Student's t), below paired by seed "
         "where the sides share seeds.",
         "mIoU of a ring is of that ring's pixels alone; rings differ in their classes.",
+        *notes,
     )
     return figure
 

@@ -39,7 +39,11 @@ def images(root: Path, exclude: str | None) -> Split:
 
 @style.styled
 def contact_sheet(
-    zero: Sequence[Predictions], partial: Sequence[Predictions], split: Split, name: str
+    zero: Sequence[Predictions],
+    partial: Sequence[Predictions],
+    split: Split,
+    name: str,
+    notes: Sequence[str] = (),
 ) -> Figure:
     """Return Fig. 4, with the counts in both directions.
 
@@ -49,6 +53,7 @@ def contact_sheet(
         zero, partial: evaluations of a network's runs, each under its own padding.
         split: the images, of `images`.
         name: of the network.
+        notes: to stand below, of the runs that are left out.
 
     Raises:
         RunError: there are no such images, or the evaluations or `split` are of others.
@@ -80,6 +85,7 @@ def contact_sheet(
         f"{len(shown):,} of {len(places):,} images"
         + ", evenly spaced in the validation set's order" * (len(shown) < len(places))
         + ". First line: the true class; second: what most zero runs see.",
+        *notes,
     )
     return figure
 

@@ -71,9 +71,9 @@ def _image_drawings(runs: list[Run], activations: Path | None, data: Path | None
         ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
         ("fig_2_padding", padding_layer),
         *_by_network(runs, "fig_3", curves),
-        *_by_network(runs, "fig_4", partial(_of_predictions, partial(_sheet, data))),
+        *_by_network(runs, "fig_4", partial(_sheet, data)),
         *_activations(activations),
-        *_by_network(runs, "where", partial(_of_predictions, _where)),
+        *_by_network(runs, "where", _where),
         *_by_network(runs, "runs", each_run),
     ]
 
@@ -86,26 +86,20 @@ def _by_network(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure])
     ]
 
 
-Draw = Callable[[list[Run], list[Run]], Figure]
-
-
-def _of_predictions(draw: Draw, runs: list[Run]) -> Figure:
-    """Draw zero's runs beside partial's, those that were evaluated under their own padding."""
-    return draw(*zero_and_partial(runs))
-
-
 def _own(runs: list[Run]) -> list[Predictions]:
     return [predictions(run, run.padding) for run in runs]
 
 
-def _sheet(data: Path | None, zero: list[Run], partial: list[Run]) -> Figure:
+def _sheet(data: Path | None, runs: list[Run]) -> Figure:
+    zero, partial, notes = zero_and_partial(runs)
     settings = zero[0].settings
     split = images(data or Path(settings["data.root"]), settings.get("data.exclude"))
-    return contact_sheet(_own(zero), _own(partial), split, zero[0].arch)
+    return contact_sheet(_own(zero), _own(partial), split, zero[0].arch, notes)
 
 
-def _where(zero: list[Run], partial: list[Run]) -> Figure:
-    return where(_own(zero), _own(partial), zero[0].arch)
+def _where(runs: list[Run]) -> Figure:
+    zero, partial, notes = zero_and_partial(runs)
+    return where(_own(zero), _own(partial), zero[0].arch, notes)
 
 
 def _activations(folder: Path | None) -> Drawings:

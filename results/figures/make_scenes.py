@@ -18,6 +18,7 @@ from results.figures.left_out import left_out_samples
 from results.figures.side_by_side import side_by_side
 from results.mode_scores import own_scores
 from results.saved_predictions import has_scenes
+from results.tables.diverged import without_diverged
 from results.tables.matched import matched
 
 Drawings = list[tuple[str, Callable[[], Figure]]]  # name of the files, and what draws them
@@ -38,7 +39,7 @@ def scene_drawings(runs: list[Run], data: Path | None = None) -> Drawings:
         *_by_panel(runs, "fig_6", partial(_side_by_side, "tile 1/3", data)),
         ("fig_7_left_out", partial(left_out_samples, root, _tile(runs))),
         *_by_panel(runs, "fig_8", partial(_side_by_side, "tile 0", data)),
-        *_by_panel(runs, "border", lambda part: border_curves(own_scores(part))),
+        *_by_panel(runs, "border", _border),
         *_by_panel(runs, "curves", curves),
         *_by_panel(runs, "runs", each_run),
     ]
@@ -60,10 +61,16 @@ def _tile(runs: list[Run]) -> int:
 
 def _side_by_side(mode: str, data: Path | None, runs: list[Run]) -> Figure:
     """Draw the pair of the closest regular mIoU among the runs whose predictions are at hand."""
-    pair = matched([one for one in own_scores(runs) if has_scenes(one, mode)])
+    kept, notes = without_diverged(runs, ("best",))
+    pair = matched([one for one in own_scores(kept) if has_scenes(one, mode)])
     if pair is None:
         raise RunError(
             "no predictions of a zero and of a partial run; evaluate.py RUN_DIR ... "
             "--save-predictions makes them"
         )
-    return side_by_side(pair, mode, data or Path(pair[0].run.settings["data.root"]))
+    return side_by_side(pair, mode, data or Path(pair[0].run.settings["data.root"]), notes)
+
+
+def _border(runs: list[Run]) -> Figure:
+    kept, notes = without_diverged(runs, ("best",))
+    return border_curves(own_scores(kept), notes)

@@ -1,5 +1,6 @@
 """Figs. 6 and 8: image, truth, zero's and partial's prediction, where the border changed most."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,16 @@ RULE = (
 
 
 @style.styled
-def side_by_side(pair: tuple[ModeScores, ModeScores], mode: str, root: Path) -> Figure:
+def side_by_side(
+    pair: tuple[ModeScores, ModeScores], mode: str, root: Path, notes: Sequence[str] = ()
+) -> Figure:
     """Return Fig. 6 ('tile 1/3') or Fig. 8 ('tile 0').
 
     Args:
         pair: a zero and a partial run's evaluation, of one network and split.
         mode: of evaluation.
         root: the data set's folder.
+        notes: to stand below, of the runs that the pair is not of.
 
     Raises:
         RunError: as `changed`; or no image has labels near the border.
@@ -62,7 +66,7 @@ def side_by_side(pair: tuple[ModeScores, ModeScores], mode: str, root: Path) -> 
     figure.suptitle(f"{zero.run.panel}, {_TOLD[mode]}")
     patches = [Patch(color=np.array(COLOURS[i]) / 255, label=NAMES[i]) for i in sorted(seen)]
     figure.legend(handles=patches, loc="outside right upper", handlelength=1, fontsize=7)
-    style.caption(figure, *_captions(scenes, len(gains), len(losses), mode))
+    style.caption(figure, *_captions(scenes, len(gains), len(losses), mode), *notes)
     return figure
 
 

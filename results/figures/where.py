@@ -16,12 +16,18 @@ from results.predictions import Predictions, same_images
 
 
 @style.styled
-def where(zero: Sequence[Predictions], partial: Sequence[Predictions], name: str) -> Figure:
+def where(
+    zero: Sequence[Predictions],
+    partial: Sequence[Predictions],
+    name: str,
+    notes: Sequence[str] = (),
+) -> Figure:
     """Return the images by how many runs know them, and the classes that gain and lose most.
 
     Args:
         zero, partial: evaluations of a network's runs, each under its own padding.
         name: of the network.
+        notes: to stand below, of the runs that are left out.
 
     Raises:
         RunError: they are not of the same images.
@@ -40,6 +46,7 @@ def where(zero: Sequence[Predictions], partial: Sequence[Predictions], name: str
         "Right: the classes that gain and lose most, mean over the runs; bars: 95 % intervals over "
         "two runs or more (Welch).",
         "They are picked by their gain, so each looks larger than it is.",
+        *notes,
     )
     return figure
 

@@ -47,8 +47,7 @@ def without_diverged(
 ) -> tuple[list[Run], tuple[str, ...]]:
     """Return the runs that did not diverge, unfinished ones too, and a note naming the others."""
     apart = diverged_runs(runs, measures)
-    notes = (f"Without {_named(apart)}.",) if apart else ()
-    return [run for run in runs if run not in apart], notes
+    return [run for run in runs if run not in apart], without_note(apart)
 
 
 def with_and_without(
@@ -73,10 +72,20 @@ def with_and_without(
             continue
         title = f"{other.title}, without the diverged runs ({len(apart)})"
         made += [
-            replace(table, notes=(*table.notes, f"With {_named(apart)}.")),
+            replace(table, notes=(*table.notes, *with_note(apart))),
             replace(other, name=f"{other.name}_without_diverged", title=title),
         ]
     return made
+
+
+def with_note(apart: list[Run]) -> tuple[str, ...]:
+    """Return the note that names diverged runs which count; () without any."""
+    return (f"With {_named(apart)}.",) if apart else ()
+
+
+def without_note(apart: list[Run]) -> tuple[str, ...]:
+    """Return the note that names diverged runs which do not count; () without any."""
+    return (f"Without {_named(apart)}.",) if apart else ()
 
 
 def _named(apart: list[Run]) -> str:

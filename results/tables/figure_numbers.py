@@ -10,6 +10,7 @@ from results.render import Table
 from results.tables.rows import cell, groups
 
 Sides = tuple[list[Predictions], list[Predictions]]  # of zero and of partial runs
+Notes = tuple[str, ...]
 
 
 def known_tables(runs: list[Run]) -> list[Table]:
@@ -20,19 +21,24 @@ def known_tables(runs: list[Run]) -> list[Table]:
             list of figures says why.
     """
     found: dict[str, Sides] = {}
+    left: dict[str, Notes] = {}
     for arch in dict.fromkeys(arch for arch, _ in groups(runs)):
         try:
-            both = zero_and_partial([run for run in runs if run.arch == arch])
+            *both, notes = zero_and_partial([run for run in runs if run.arch == arch])
             sides = tuple([predictions(run, run.padding) for run in side] for side in both)
             same_images([one for side in sides for one in side])
         except RunError:
             continue
-        found[arch] = sides
-    each = [table for arch, sides in found.items() for table in _of_network(arch, *sides)]
-    return [_directions(found), *each] if found else []
+        found[arch], left[arch] = sides, notes
+    if not found:
+        return []
+    made = [_directions(found, tuple(note for notes in left.values() for note in notes))]
+    for arch, sides in found.items():
+        made += [_images(arch, sides, left[arch]), _classes(arch, sides, left[arch])]
+    return made
 
 
-def _directions(found: dict[str, Sides]) -> Table:
+def _directions(found: dict[str, Sides], notes: Notes) -> Table:
     return Table(
         name="fig_4_counts",
         title="Figure 4: images that all runs of one padding get right and none of the other",
@@ -47,40 +53,39 @@ def _directions(found: dict[str, Sides]) -> Table:
             )
             for arch, (zero, partial) in found.items()
         ),
-        notes=("partial alone: wrong in every zero run, right in every partial run.",),
+        notes=("partial alone: wrong in every zero run, right in every partial run.", *notes),
     )
 
 
-def _of_network(arch: str, zero: list[Predictions], partial: list[Predictions]) -> list[Table]:
-    counts = known_by(zero, partial)
-    order, *each = extreme_classes(zero, partial)
-    means = [side.mean(axis=0) for side in each]
-    images = np.bincount(zero[0].label, minlength=len(means[0]))
-    return [
-        Table(
-            name=f"where_images_{arch}",
-            title=f"{arch}: images by the number of runs that are right",
-            names=1,
-            columns=("zero runs", *(f"{j} partial" for j in range(counts.shape[1]))),
-            rows=tuple((str(i), *(f"{n:,}" for n in row)) for i, row in enumerate(counts.tolist())),
-            notes=(),
+def _images(arch: str, sides: Sides, notes: Notes) -> Table:
+    counts = known_by(*sides)
+    return Table(
+        name=f"where_images_{arch}",
+        title=f"{arch}: images by the number of runs that are right",
+        names=1,
+        columns=("zero runs", *(f"{j} partial" for j in range(counts.shape[1]))),
+        rows=tuple((str(i), *(f"{n:,}" for n in row)) for i, row in enumerate(counts.tolist())),
+        notes=notes,
+    )
+
+
+def _classes(arch: str, sides: Sides, notes: Notes) -> Table:
+    order, *each = extreme_classes(*sides)
+    zero, partial = (side.mean(axis=0) for side in each)
+    first = sides[0][0]
+    images = np.bincount(first.label, minlength=len(zero))
+    return Table(
+        name=f"where_classes_{arch}",
+        title=f"{arch}: the classes that gain and lose most with partial padding (%)",
+        names=1,
+        columns=("class", "images", "zero", "partial", "partial - zero"),
+        rows=tuple(
+            (
+                first.classes[i],
+                str(images[i]),
+                *(cell(float(v)) for v in (zero[i], partial[i], partial[i] - zero[i])),
+            )
+            for i in reversed(order)
         ),
-        Table(
-            name=f"where_classes_{arch}",
-            title=f"{arch}: the classes that gain and lose most with partial padding (%)",
-            names=1,
-            columns=("class", "images", "zero", "partial", "partial - zero"),
-            rows=tuple(
-                (
-                    zero[0].classes[i],
-                    str(images[i]),
-                    *(
-                        cell(float(v))
-                        for v in (means[0][i], means[1][i], means[1][i] - means[0][i])
-                    ),
-                )
-                for i in reversed(order)
-            ),
-            notes=("Picked by their gain, so each looks larger than it is.",),
-        ),
-    ]
+        notes=("Picked by their gain, so each looks larger than it is.", *notes),
+    )

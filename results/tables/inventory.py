@@ -7,11 +7,13 @@ from records.run_dir import RunDir
 from records.score import SCORES
 from results.collect import Run
 from results.render import Table
+from results.tables.diverged import RULE, diverged_runs
 from results.tables.rows import by_split, cell, groups
 
 
 def ledger_table(runs: list[Run]) -> Table:
     """Return a row a run: how it stands, and its numbers."""
+    wrong = diverged_runs(runs)
     return Table(
         name="runs",
         title="The runs",
@@ -20,7 +22,7 @@ def ledger_table(runs: list[Run]) -> Table:
         rows=tuple(
             (
                 run.path.name,
-                _state(run),
+                _state(run) + ", diverged" * (run in wrong),
                 _trained(run),
                 cell(run.best),
                 "" if run.best_epoch is None else str(run.best_epoch + 1),
@@ -29,7 +31,10 @@ def ledger_table(runs: list[Run]) -> Table:
             )
             for run in _in_order(runs)
         ),
-        notes=("best, last5_avg: top-1 or mIoU in percent, of finished runs.",),
+        notes=(
+            "best, last5_avg: top-1 or mIoU in percent, of finished runs.",
+            *((f"{RULE[0].upper()}{RULE[1:]}, of best or of last5_avg.",) if wrong else ()),
+        ),
     )
 
 

@@ -3,13 +3,24 @@
 import pytest
 from matplotlib.text import Text
 
+from records.errors import RunError
 from results.collect import collect
+from results.compare import compare_tables
+from results.figures import style
+from results.figures.accuracies import accuracies
 from results.figures.curves import curves
+from results.figures.make import make_figures
+from results.figures.where import where
+from results.known import gained, zero_and_partial
+from results.predictions import predictions
 from results.tables.claims import BEATS, claims_table
 from results.tables.epochs import epochs_table
+from results.tables.figure_numbers import known_tables
+from results.tables.inventory import ledger_table
 from results.tables.make_tables import make_tables
 from tests.results.scene_runs import write_scene_evaluation, write_scene_run
 from tests.results.test_claims import rows
+from tests.results.test_predictions import LABELS, guesses, write_images, write_predictions
 from tests.results.test_results import cells_of, set_curve, write_evaluation, write_run
 
 
@@ -96,3 +107,75 @@ def test_segmentation_runs(tmp_path, evaluated):
         assert any("deeplabv3plus_wrn38_cv2_partial_seed2" in note for note in made[name].notes)
         for row in cells_of(made[f"{name}_without_diverged"]):
             assert row["runs"] != "mean (3/5 seeds)" or row["Network"] == "WN38_zero"
+
+
+def words(figure):
+    return " ".join(" ".join(text.get_text().split()) for text in figure.findobj(Text))
+
+
+def test_which_images_are_known_without_a_diverged_run(tmp_path, monkeypatch):
+    """A zero run that knows nothing would make each image that partial knows a gain."""
+    settings = ["model.num_classes=10", f"data.root={tmp_path / 'images'}"]
+    write_images(tmp_path / "images")
+    for padding, right in (("zero", 0.8), ("partial", 0.9)):
+        for seed in (1, 2, 3):
+            astray = (padding, seed) == ("zero", 2)
+            run = write_run(tmp_path / "runs", "resnet50", padding, seed, 76, 75, settings)
+            if astray:
+                set_curve(run, [0.1] * 100)
+            write_predictions(run, LABELS[::-1] if astray else guesses(seed, right))
+    runs = collect(tmp_path / "runs")
+    zero, partial = (
+        [predictions(run, padding) for run in runs if run.padding == padding and run.best > 1]
+        for padding in ("zero", "partial")
+    )
+    note = "Without 1 diverged runs: resnet50_zero_seed2 (diverged: less than half"
+    counts, images, classes = known_tables(runs)
+    gains = len(gained(zero, partial)), len(gained(partial, zero))
+    assert counts.rows == (("resnet50", "2", "3", "200", *map(str, gains)),)
+    assert [row[0] for row in images.rows] == ["0", "1", "2"]
+    for table in (counts, images, classes):
+        assert table.notes[-1].startswith(note)
+
+    drawn = {}
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: drawn.update({name: figure}))
+    make_figures(runs, tmp_path / "figures")
+    for name in ("fig_4_resnet50", "where_resnet50"):
+        assert note in words(drawn[name])
+    assert f"wrong in all 2 zero runs, right in all 3 partial runs: {gains[0]} images" in (
+        words(drawn["fig_4_resnet50"])
+    )
+    assert "With 1 diverged runs: resnet50_zero_seed2 (diverged" in words(drawn["fig_1_best"])
+    sound = [run for run in runs if run.best > 1]
+    assert "diverged" not in words(accuracies(sound)) + words(where(zero, partial, "resnet50"))
+    assert not any("diverged" in note for table in known_tables(sound) for note in table.notes)
+    with pytest.raises(RunError, match=r"evaluate.py makes them\. Without 1 diverged runs"):
+        zero_and_partial([run for run in runs if run.padding == "partial" or run.best < 1])
+
+
+def test_the_ledger_and_a_comparison_name_diverged_runs(tmp_path):
+    for seed in (1, 2):
+        write_run(tmp_path / "a", "resnet50", "zero", seed, 76, 0.1 if seed == 2 else 75)
+        write_run(tmp_path / "b", "resnet50", "zero", seed, 76, 75)
+    a, b = (collect(tmp_path / side) for side in "ab")
+    ledger = ledger_table(a)
+    assert [row["state"] for row in cells_of(ledger)] == ["finished", "finished, diverged"]
+    assert ledger.notes[-1].startswith("Diverged: less than half of")
+    assert not any("iverged" in note for note in ledger_table(b).notes)
+    [compared, *_] = compare_tables(b, a)
+    [note] = [note for note in compared.notes if "diverged" in note]
+    assert note.startswith("B: With 1 diverged runs: resnet50_zero_seed2 (diverged: less than")
+
+
+def test_figures_of_scenes_without_a_diverged_run(tmp_path, monkeypatch):
+    for padding in ("zero", "partial"):
+        for seed in (1, 2, 3):
+            best = 20.0 if (padding, seed) == ("partial", 2) else 60.0 + seed
+            run = write_scene_run(tmp_path, padding, seed, best)
+            write_scene_evaluation(run, padding, (best, best + 1, best + 2))
+    drawn = {}
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: drawn.update({name: figure}))
+    make_figures(collect(tmp_path), tmp_path / "figures")
+    border = words(drawn["border_deeplabv3plus_wrn38_cv2"])
+    assert "partial (2 seeds)" in border
+    assert "Without 1 diverged runs: deeplabv3plus_wrn38_cv2_partial_seed2" in border

@@ -40,6 +40,16 @@ def guesses(seed, right=0.6):
     return np.where(rng.random(len(LABELS)) < right, LABELS, rng.integers(0, 10, len(LABELS)))
 
 
+def write_images(root):
+    """Write an image folder whose validation images are LABELS'."""
+    for place, label in enumerate(LABELS.tolist()):
+        for split in ("train", "val"):
+            (root / split / f"c{label}").mkdir(parents=True, exist_ok=True)
+        file = root / "val" / f"c{label}" / f"{place:03}.png"
+        Image.new("RGB", (20, 30), (label * 25, place, 0)).save(file)
+        shutil.copy(file, root / "train" / f"c{label}" / "x.png")
+
+
 @pytest.fixture
 def study(tmp_path):
     root = tmp_path / "study"
@@ -172,17 +182,7 @@ def test_contact_sheet(study, tmp_path):
     told = make_figures(runs, tmp_path / "figures")
     assert any(line.startswith("fig_4_resnet50: no images") for line in told)
     assert "where_resnet50" in told
-    for split in ("train", "val"):
-        for place, label in enumerate(LABELS.tolist()):
-            folder = tmp_path / "images" / split / f"c{label}"
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (20, 30), (label * 25, place, 0)).save(folder / f"{place:03}.png")
-            if split == "train" and place:
-                break
-    for label in range(10):
-        folder = tmp_path / "images" / "train" / f"c{label}"
-        folder.mkdir(exist_ok=True)
-        shutil.copy(tmp_path / "images/val/c0/000.png", folder / "x.png")
+    write_images(tmp_path / "images")
     told = make_figures(runs, tmp_path / "figures")
     assert "fig_4_resnet50" in told
     assert (tmp_path / "figures" / "fig_4_resnet50.png").is_file()
