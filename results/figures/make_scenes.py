@@ -33,17 +33,15 @@ def scene_drawings(runs: list[Run], data: Path | None = None) -> Drawings:
     """
     if not runs:
         return []
-    root = data or Path(runs[0].settings["data.root"])
-    drawings: Drawings = [
+    return [
         ("miou_best", partial(accuracies, runs, "best", not not_cityscapes(runs))),
         *_by_panel(runs, "fig_6", partial(_side_by_side, "tile 1/3", data)),
-        ("fig_7_left_out", partial(left_out_samples, root, _tile(runs))),
+        ("fig_7_left_out", partial(_left_out, data, runs)),
         *_by_panel(runs, "fig_8", partial(_side_by_side, "tile 0", data)),
         *_by_panel(runs, "border", _border),
         *_by_panel(runs, "curves", curves),
         *_by_panel(runs, "runs", each_run),
     ]
-    return drawings
 
 
 def _by_panel(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -> Drawings:
@@ -55,8 +53,10 @@ def _by_panel(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -
     ]
 
 
-def _tile(runs: list[Run]) -> int:
-    return next((one.tile for one in own_scores(runs)), runs[0].settings.get("eval.tile", 1024))
+def _left_out(data: Path | None, runs: list[Run]) -> Figure:
+    settings = runs[0].settings
+    tile = next((one.tile for one in own_scores(runs)), settings.get("eval.tile", 1024))
+    return left_out_samples(data or Path(settings["data.root"]), tile)
 
 
 def _side_by_side(mode: str, data: Path | None, runs: list[Run]) -> Figure:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from data.store.labels import COLOURS, IDS
 from foundation.errors import run_command
+from foundation.files import read_json, write_json
 from records.errors import RunError
 from results.__main__ import main
 from results.collect import collect
@@ -171,6 +172,24 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
     write_scene_evaluation(run, "partial", (60, 61, 62))
     with pytest.raises(RunError, match="name the folder of leftImg8bit/ and gtFine/ with --data"):
         changed(pair_of(study / "runs"), "tile 0", tmp_path)
+
+
+def test_a_stale_evaluation_costs_its_own_figures_alone(copy, study, tmp_path, main_of):
+    write_run(copy, "resnet50", "zero", 1, 76, 75)
+    write_scene_run(copy, "zero", 1, 60, count=9, changes={"data": {"root": str(study / "data")}})
+    stale = copy / f"{TINY}_cv0_zero_seed1" / "eval" / "zero.json"
+    write_json(stale, read_json(stale) | {"epoch": 1})
+    words = ("figures", "--runs", copy, "--out", tmp_path / "figures")
+    code, out, err = main_of(lambda: run_command(main), *words)
+    assert (code, err) == (0, "")
+    lines = dict(line.partition(": ")[::2] for line in out.splitlines())
+    refused = {name for name, reason in lines.items() if reason.startswith(f"{stale}: epoch is 1")}
+    assert refused == {f"{name}_{TINY}_cv0" for name in ("fig_6", "fig_8", "border")} | {
+        "fig_7_left_out"
+    }
+    for name in ("fig_1_best", "miou_best", f"curves_{TINY}_cv0", f"runs_{TINY}_cv0"):
+        assert lines[name] == ""
+        assert_valid(tmp_path / "figures", name)
 
 
 def test_both_tasks_are_drawn(study, copy, tmp_path, main_of):
