@@ -8,6 +8,7 @@ from configs.load import flat, load
 from configs.same_data import same_data
 from configs.schema import OPERATIONAL_KEYS
 from results.collect import STUDIED, Run, of_task
+from results.printed import SCENE_ARCHITECTURES
 from results.render import Table
 
 _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -19,8 +20,7 @@ _HOW = frozenset(
     | {"train.channels_last", "train.compile", "train.deterministic"}
 )
 
-# Section 4.2's two networks, and the settings that each has its own of.
-_SCENE_ARCHITECTURES = ("deeplabv3plus_resnet50", "deeplabv3plus_wrn38")
+# The settings that each of Section 4.2's two networks has its own of.
 _BY_NETWORK = ("data.crop_size", "optim.lr")
 _SCENES_VAL = {"cv0": 500, "cv1": 415, "cv2": 655}
 _FRESH = "fresh weights (the paper: ImageNet's)"
@@ -153,7 +153,7 @@ def recipe_table(runs: list[Run]) -> Table:
 @cache
 def _shown(task: str) -> tuple[str, ...]:
     """Return the settings that move a run's numbers, but for those that are studied."""
-    arch = _SCENE_ARCHITECTURES[0] if task == "segmentation" else "resnet50"
+    arch = SCENE_ARCHITECTURES[0] if task == "segmentation" else "resnet50"
     return tuple(_moving(_CONFIGS / f"{arch}.yaml"))
 
 
@@ -164,8 +164,8 @@ def _recipe() -> dict[str, Any]:
 
 @cache
 def _scene_recipe(arch: str) -> dict[str, Any]:
-    known = arch in _SCENE_ARCHITECTURES
-    recipe = _moving(_CONFIGS / f"{arch if known else _SCENE_ARCHITECTURES[0]}.yaml")
+    known = arch in SCENE_ARCHITECTURES
+    recipe = _moving(_CONFIGS / f"{arch if known else SCENE_ARCHITECTURES[0]}.yaml")
     # Where the file of weights lies is everybody's own; that there is one, not_cityscapes looks at.
     others = {"model.backbone_weights"} | (set() if known else set(_BY_NETWORK))
     return {key: value for key, value in recipe.items() if key not in others}

@@ -1,7 +1,6 @@
 """Fig. 1: the accuracy of every run, a panel a network (and split)."""
 
 from statistics import fmean
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +14,9 @@ from results import printed
 from results.collect import Run
 from results.figures import style
 from results.statistics import half_interval
+from results.tables.accuracy import Measure, numbers_of
 from results.tables.diverged import diverged_runs, with_note
-
-Measure = Literal["best", "last5_avg"]
+from results.tables.rows import by_panel
 
 _TABLE = {"best": 2, "last5_avg": 3}  # the paper's, of the printed means
 _TOLD = {"best": "of the best epoch", "last5_avg": "mean of the last 5 epochs"}
@@ -70,16 +69,13 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
 
 def _values(runs: list[Run], measure: Measure) -> dict[str, dict[str, list[float]]]:
     """Return {network and split: {padding: percents}}, in the paper's order, of finished runs."""
-    values: dict[str, dict[str, list[float]]] = {}
-    for run in sorted(runs, key=_place):
-        if run.finished:
-            groups = values.setdefault(run.panel, {})
-            groups.setdefault(run.padding, []).append(getattr(run, measure))
-    return values
-
-
-def _place(run: Run) -> tuple:
-    return printed.place(run.arch, run.padding), run.split, run.seed
+    return {
+        panel: {
+            padding: [*values.values()]
+            for (_, padding), values in numbers_of(part, measure).items()
+        }
+        for panel, part in by_panel([run for run in runs if run.finished]).items()
+    }
 
 
 def _printed(measure: Measure, task: str) -> dict[tuple[str, str], float]:

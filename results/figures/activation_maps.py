@@ -84,7 +84,7 @@ def activation_maps(compared: list[Activations]) -> Figure:
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04, wspace=0.02, hspace=0.02)
     for row, panels in enumerate(axes):
         _bare(panels[0].imshow(first.image[row]).axes)
-        panels[0].set_xlabel(_short(first.class_name[row]), fontsize=style.SMALL)
+        panels[0].set_xlabel(style.shortened(first.class_name[row], 18), fontsize=style.SMALL)
         places = iter(panels[1:])
         for layer in first.maps:
             top = max(float(one.maps[layer][row].max()) for one in compared) or 1.0
@@ -114,10 +114,6 @@ def _bare(panel: Axes) -> None:
     panel.set_yticks([])
     for spine in panel.spines.values():
         spine.set_visible(False)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else f"{name[:17]}…"
 
 
 def _read(file: Path) -> Activations:

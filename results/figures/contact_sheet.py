@@ -73,7 +73,7 @@ def contact_sheet(
         (taken, _), *_ = Counter(int(one.prediction[place]) for one in zero).most_common()
         names = zero[0].classes
         told = (names[zero[0].label[place]], f"zero: {names[taken]}")
-        axes.set_title("\n".join(map(_short, told)), fontsize=style.SMALL)
+        axes.set_title("\n".join(style.shortened(line, 22) for line in told), fontsize=style.SMALL)
     for axes in grid:
         axes.set_axis_off()
     figure.suptitle(
@@ -100,7 +100,3 @@ def _picture(split: Split, place: int) -> Image.Image:
     except (DataError, OSError) as error:
         raise RunError(f"{split.name(place)}: cannot be shown ({error})") from None
     return square.resize((_SIDE, _SIDE))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 22 else f"{text[:21]}…"

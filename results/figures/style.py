@@ -103,6 +103,11 @@ def _luminance(colour: Sequence[float]) -> float:
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+def shortened(text: str, letters: int) -> str:
+    """Return a text of at most so many letters; one that is cut ends in an ellipsis."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
     """Let a function draw in this look, whatever a user's matplotlibrc says."""
     rc = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}

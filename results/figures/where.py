@@ -82,6 +82,6 @@ def _classes(axes: Axes, zero: Sequence[Predictions], partial: Sequence[Predicti
         axes.hlines(range(len(order)), interval.low, interval.high, color=style.PALE)
     axes.plot(gain[order], range(len(order)), ls="", marker=look.marker, color=look.colour)
     axes.axvline(0, color=style.INK, lw=0.8)
-    names = [zero[0].classes[i] for i in order]
-    axes.set_yticks(range(len(order)), [n if len(n) <= 24 else f"{n[:23]}…" for n in names])
+    names = [style.shortened(zero[0].classes[i], 24) for i in order]
+    axes.set_yticks(range(len(order)), names)
     axes.set_xlabel("accuracy, partial - zero (points)")
