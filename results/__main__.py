@@ -146,8 +146,8 @@ def _figures(arguments: argparse.Namespace) -> None:
     from results.figures.make import make_figures  # matplotlib, for those who draw
 
     runs = _runs_or_none(arguments.runs)
-    for line in make_figures(runs, arguments.out, arguments.activations, arguments.data):
-        print(line)
+    for told in make_figures(runs, arguments.out, arguments.activations, arguments.data):
+        print(told.line)
 
 
 def _runs_or_none(named: Path | None) -> list[Run]:

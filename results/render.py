@@ -25,6 +25,18 @@ class Table:
     bold: frozenset[tuple[int, int]] = frozenset()  # (row, column) of cells in bold type
 
 
+def file_name(kind: str, network: str) -> str:
+    """Return the name of a network's table or figure, without suffix, for any folder.
+
+    Args:
+        kind: what it is, for example 'fig_3'.
+        network: of any name ('hf/timm_net'), with its split where it has one. What some system
+            has no room for in a file's name stands as in addresses: %2F is a slash.
+    """
+    known = re.sub(r'[\x00-\x1f%/\\:*?"<>|]', lambda mark: f"%{ord(mark[0]):02X}", network)
+    return f"{kind}_{known.replace(' ', '_')}"
+
+
 def render(table: Table, style: str) -> str:
     """Return the table's text in one of SUFFIXES' styles.
 

@@ -13,7 +13,7 @@ from foundation.files import write_atomically, writing
 from results.collect import Run, collect, of_task
 from results.departures import departures, recipe_table
 from results.figures.make import make_figures
-from results.figures.side_by_side import RULE
+from results.figures.planned import Told
 from results.render import Table, html_table
 from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
@@ -45,13 +45,12 @@ def write_report(
     runs = collect(root)
     benchmarks, activations = sources
     with tempfile.TemporaryDirectory() as folder:
-        told = make_figures(runs, Path(folder), activations, data)
-        drawn = [name for name in told if ": " not in name]
+        made = make_figures(runs, Path(folder), activations, data)
         figures = [
-            (_caption(name), _caption(name) + _tabulated(name), _embedded(Path(folder), name))
-            for name in drawn
+            (told.caption, _alternative(told), _embedded(Path(folder), told.name))
+            for told in made
+            if told.reason is None
         ]
-    missing = [line for line in told if ": " in line]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -67,7 +66,7 @@ def write_report(
         departures=departures(runs),
         sections=_sections(runs, seeds, benchmarks),
         figures=figures,
-        missing=missing,
+        missing=[told.line for told in made if told.reason is not None],
     )
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -97,45 +96,10 @@ def _sections(
     ]
 
 
-_CAPTIONS = {
-    "fig_1_best": "Fig. 1: the best epoch's top-1; every run, means and their intervals",
-    "fig_1_last5_avg": "Fig. 1: the mean of the last five epochs; every run, means and intervals",
-    "fig_2_padding": "Fig. 2: what partial convolution based padding does",
-    "fig_3": "Fig. 3: accuracy over the epochs",
-    "fig_4": "Fig. 4: images that partial padding gets right and zero padding does not",
-    "fig_5": "Fig. 5: activation maps",
-    "where": "Where partial padding helps",
-    "miou_best": "The best epoch's mIoU; every run, means and their intervals (Table 5)",
-    "fig_6": f"Fig. 6: image, truth, zero, partial, on tiles with 1/3 overlap: {RULE}",
-    "fig_7_left_out": "Fig. 7: what Table 7's proportions leave out of the centre",
-    "fig_8": f"Fig. 8: image, truth, zero, partial, on tiles without overlap: {RULE}",
-    "border": "mIoU by the distance to the border",
-    "curves": "mIoU over the iterations",
-    "runs": "Every run's curves",
-}
-
-
-# Whose numbers stand in tables; the others' alone in the picture.
-_TABULATED = {"fig_1_best", "fig_1_last5_avg", "fig_4", "where", "miou_best", "border"}
-
-
-def _start(name: str) -> str:
-    return next((start for start in _CAPTIONS if name.startswith(start)), "")
-
-
-def _tabulated(name: str) -> str:
-    """Return what a text that stands for a figure says of where its numbers are."""
-    start = _start(name)
-    if start == "fig_3":
-        return "; the epochs that it marks are in the tables below"
-    return "; its numbers are in the tables below" if start in _TABULATED else ""
-
-
-def _caption(name: str) -> str:
-    """Return what a figure shows; what its name has more is the network's."""
-    start = _start(name)
-    rest = name.removeprefix(start).strip("_")
-    return ", ".join(filter(None, [_CAPTIONS.get(start, ""), rest]))
+def _alternative(told: Told) -> str:
+    """Return the text that stands for a figure, and where its numbers are."""
+    below = f"{told.tabulated} are in the tables below" if told.tabulated else ""
+    return "; ".join(filter(None, [told.caption, below]))
 
 
 def _embedded(folder: Path, name: str) -> str:

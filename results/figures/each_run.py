@@ -9,6 +9,8 @@ from results import printed
 from results.collect import Run
 from results.figures import style
 
+RUNS = "Every run's curves"
+
 
 @style.styled
 def each_run(runs: list[Run]) -> Figure:

@@ -1,6 +1,5 @@
 """All figures that can be made from the runs at hand."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +14,20 @@ from results.figures.activation_maps import activation_maps, comparable, read_ac
 from results.figures.contact_sheet import contact_sheet, images
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
-from results.figures.each_run import each_run
-from results.figures.make_scenes import Drawings, scene_drawings
+from results.figures.each_run import RUNS, each_run
+from results.figures.make_scenes import of_scenes
+from results.figures.planned import NUMBERS, Planned, Told, of_panels
 from results.figures.where import where
 from results.known import zero_and_partial
 from results.predictions import Predictions, predictions
-from results.tables.rows import groups
+from results.render import file_name
 
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
 
 
 def make_figures(
     runs: list[Run], out: Path, activations: Path | None = None, data: Path | None = None
-) -> list[str]:
+) -> list[Told]:
     """Write the figures as <name>.svg and <name>.png, and tell of each, in the paper's order.
 
     The paper's numbers are drawn beside the runs' own where nothing sets those apart from it.
@@ -38,52 +38,50 @@ def make_figures(
         activations: folder of what commands/activations.py wrote (Fig. 5).
         data: the images' folder (Figs. 4, 6 to 8); None: the runs' own data.root.
 
-    Returns:
-        The name of each figure that was written, '<name>: <reason>' of each that cannot be made.
-
     Raises:
         FileError: `out` cannot be written.
     """
-    drawings = _image_drawings(of_task(runs, "classification"), activations, data)
-    drawings += scene_drawings(of_task(runs, "segmentation"), data)
+    planned = _of_images(of_task(runs, "classification"), activations, data)
+    planned += of_scenes(of_task(runs, "segmentation"), data)
     told = []
-    for name, draw in drawings:
+    for one in planned:
+        reason = None
         try:
-            figure = draw()
+            style.save(one.draw(), out, one.name)
         except RunError as error:
-            told.append(f"{name}: {error}")
-            continue
-        style.save(figure, out, name)
-        told.append(name)
+            reason = str(error)
+        told.append(Told(one.name, one.caption, one.tabulated, reason))
     return told
 
 
-def _image_drawings(runs: list[Run], activations: Path | None, data: Path | None) -> Drawings:
+def _of_images(runs: list[Run], activations: Path | None, data: Path | None) -> list[Planned]:
     """Return what can be drawn of classification runs; without any, of no runs at all."""
+    told = "Fig. 2: what partial convolution based padding does"
+    drawing = Planned("fig_2_padding", told, padding_layer)
     if not runs:
-        return [
-            ("fig_2_padding", padding_layer),
-            *(_activations(activations) if activations else []),
-        ]
+        return [drawing, *(_activations(activations) if activations else [])]
     paper = not not_imagenet(runs)
+    dots = [
+        Planned(f"fig_1_{measure}", told, partial(accuracies, runs, measure, paper), NUMBERS)
+        for measure, told in _DOTS.items()
+    ]
     return [
-        ("fig_1_best", partial(accuracies, runs, "best", paper)),
-        ("fig_1_last5_avg", partial(accuracies, runs, "last5_avg", paper)),
-        ("fig_2_padding", padding_layer),
-        *_by_network(runs, "fig_3", curves),
-        *_by_network(runs, "fig_4", partial(_sheet, data)),
+        *dots,
+        drawing,
+        *of_panels(runs, "fig_3", "Fig. 3: accuracy over the epochs", curves, _EPOCHS),
+        *of_panels(runs, "fig_4", _GAINED, partial(_sheet, data), NUMBERS),
         *_activations(activations),
-        *_by_network(runs, "where", _where),
-        *_by_network(runs, "runs", each_run),
+        *of_panels(runs, "where", "Where partial padding helps", _where, NUMBERS),
+        *of_panels(runs, "runs", RUNS, each_run),
     ]
 
 
-def _by_network(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -> Drawings:
-    archs = dict.fromkeys(arch for arch, _ in groups(runs))  # in the paper's order
-    return [
-        (f"{name}_{arch}", partial(draw, [run for run in runs if run.arch == arch]))
-        for arch in archs
-    ]
+_DOTS = {
+    "best": "Fig. 1: the best epoch's top-1; every run, means and their intervals",
+    "last5_avg": "Fig. 1: the mean of the last five epochs; every run, means and intervals",
+}
+_EPOCHS = "the epochs that it marks"
+_GAINED = "Fig. 4: images that partial padding gets right and zero padding does not"
 
 
 def _own(runs: list[Run]) -> list[Predictions]:
@@ -102,14 +100,19 @@ def _where(runs: list[Run]) -> Figure:
     return where(_own(zero), _own(partial), zero[0].arch, notes)
 
 
-def _activations(folder: Path | None) -> Drawings:
+def _activations(folder: Path | None) -> list[Planned]:
+    told = "Fig. 5: activation maps"
     try:
         compared = comparable(read_activations(folder)) if folder else {}
+        reason = f"no activations; {_COMMAND}"
     except RunError as error:
-        return [("fig_5", partial(_refuse, str(error)))]
+        compared, reason = {}, str(error)
     if not compared:
-        return [("fig_5", partial(_refuse, f"no activations; {_COMMAND}"))]
-    return [(f"fig_5_{arch}", partial(activation_maps, found)) for arch, found in compared.items()]
+        return [Planned("fig_5", told, partial(_refuse, reason))]
+    return [
+        Planned(file_name("fig_5", arch), f"{told}, {arch}", partial(activation_maps, found))
+        for arch, found in compared.items()
+    ]
 
 
 def _refuse(reason: str) -> Figure:

@@ -1,30 +1,31 @@
 """The figures of segmentation runs (Section 4.2)."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from records.errors import RunError
-from results import printed
 from results.collect import Run
 from results.departures import not_cityscapes
 from results.figures.accuracies import accuracies
 from results.figures.border_distance import border_curves
 from results.figures.curves import curves
-from results.figures.each_run import each_run
+from results.figures.each_run import RUNS, each_run
 from results.figures.left_out import left_out_samples
-from results.figures.side_by_side import side_by_side
+from results.figures.planned import NUMBERS, Planned, of_panels
+from results.figures.side_by_side import RULE, side_by_side
 from results.mode_scores import own_scores
 from results.saved_predictions import has_scenes
 from results.tables.diverged import without_diverged
 from results.tables.matched import matched
 
-Drawings = list[tuple[str, Callable[[], Figure]]]  # name of the files, and what draws them
+_PAIR = f"image, truth, zero, partial, on tiles %s overlap: {RULE}"
+_DOTS = "The best epoch's mIoU; every run, means and their intervals (Table 5)"
+_LEFT_OUT = "Fig. 7: what Table 7's proportions leave out of the centre"
 
 
-def scene_drawings(runs: list[Run], data: Path | None = None) -> Drawings:
+def of_scenes(runs: list[Run], data: Path | None = None) -> list[Planned]:
     """Return what can be drawn of segmentation runs, in the paper's order.
 
     Args:
@@ -33,23 +34,16 @@ def scene_drawings(runs: list[Run], data: Path | None = None) -> Drawings:
     """
     if not runs:
         return []
+    dots = partial(accuracies, runs, "best", not not_cityscapes(runs))
+    overlapping, apart = (partial(_side_by_side, mode, data) for mode in ("tile 1/3", "tile 0"))
     return [
-        ("miou_best", partial(accuracies, runs, "best", not not_cityscapes(runs))),
-        *_by_panel(runs, "fig_6", partial(_side_by_side, "tile 1/3", data)),
-        ("fig_7_left_out", partial(_left_out, data, runs)),
-        *_by_panel(runs, "fig_8", partial(_side_by_side, "tile 0", data)),
-        *_by_panel(runs, "border", _border),
-        *_by_panel(runs, "curves", curves),
-        *_by_panel(runs, "runs", each_run),
-    ]
-
-
-def _by_panel(runs: list[Run], name: str, draw: Callable[[list[Run]], Figure]) -> Drawings:
-    """Return a drawing for each network and split."""
-    ordered = sorted(runs, key=lambda run: (printed.place(run.arch, ""), run.split))
-    return [
-        (f"{name}_{panel.replace(' ', '_')}", partial(draw, [r for r in runs if r.panel == panel]))
-        for panel in dict.fromkeys(run.panel for run in ordered)
+        Planned("miou_best", _DOTS, dots, NUMBERS),
+        *of_panels(runs, "fig_6", f"Fig. 6: {_PAIR % 'with 1/3'}", overlapping),
+        Planned("fig_7_left_out", _LEFT_OUT, partial(_left_out, data, runs)),
+        *of_panels(runs, "fig_8", f"Fig. 8: {_PAIR % 'without'}", apart),
+        *of_panels(runs, "border", "mIoU by the distance to the border", _border, NUMBERS),
+        *of_panels(runs, "curves", "mIoU over the iterations", curves),
+        *of_panels(runs, "runs", RUNS, each_run),
     ]
 
 

@@ -6,7 +6,7 @@ from records.errors import RunError
 from results.collect import Run
 from results.known import extreme_classes, gained, known_by, zero_and_partial
 from results.predictions import Predictions, predictions, same_images
-from results.render import Table
+from results.render import Table, file_name
 from results.tables.rows import cell, groups
 
 Sides = tuple[list[Predictions], list[Predictions]]  # of zero and of partial runs
@@ -60,7 +60,7 @@ def _directions(found: dict[str, Sides], notes: Notes) -> Table:
 def _images(arch: str, sides: Sides, notes: Notes) -> Table:
     counts = known_by(*sides)
     return Table(
-        name=f"where_images_{arch}",
+        name=file_name("where_images", arch),
         title=f"{arch}: images by the number of runs that are right",
         names=1,
         columns=("zero runs", *(f"{j} partial" for j in range(counts.shape[1]))),
@@ -75,7 +75,7 @@ def _classes(arch: str, sides: Sides, notes: Notes) -> Table:
     first = sides[0][0]
     images = np.bincount(first.label, minlength=len(zero))
     return Table(
-        name=f"where_classes_{arch}",
+        name=file_name("where_classes", arch),
         title=f"{arch}: the classes that gain and lose most with partial padding (%)",
         names=1,
         columns=("class", "images", "zero", "partial", "partial - zero"),

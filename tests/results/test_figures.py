@@ -46,6 +46,11 @@ def assert_valid(folder, name):
         assert image.convert("L").getextrema()[0] < 128  # something is drawn
 
 
+def lines_of(told):
+    """Return what `results figures` prints."""
+    return [one.line for one in told]
+
+
 def texts(figure):
     """Return all that a figure says."""
     return " ".join(part.get_text() for part in figure.findobj(lambda a: hasattr(a, "get_text")))
@@ -74,9 +79,9 @@ NAMES += ["runs_vgg16_bn", "runs_resnet50"]
 def test_all_that_can_be_made(study, tmp_path):
     runs = collect(study)
     told = make_figures(runs, tmp_path / "one" / "figures")
-    assert [name for name in told if ": " not in name] == NAMES
-    missing = {line.partition(":")[0]: line for line in told if ": " in line}
-    assert missing["fig_5"].startswith("fig_5: no activations; python -m commands.activations")
+    assert [one.name for one in told if one.reason is None] == NAMES
+    [line] = [one.line for one in told if one.name == "fig_5"]
+    assert line.startswith("fig_5: no activations; python -m commands.activations")
     make_figures(runs, tmp_path / "two")
     for name in NAMES:
         assert_valid(tmp_path / "two", name)
@@ -103,7 +108,7 @@ def test_what_cannot_be_made_is_named(tmp_path):
     maps.mkdir()
     (maps / "x.npz").write_bytes(b"PK no archive")
     told = make_figures(runs, tmp_path / "out", maps)
-    missing = [line for line in told if ": " in line]
+    missing = [one.line for one in told if one.reason is not None]
     assert missing[:3] == [
         "fig_1_best: no run is finished",
         "fig_1_last5_avg: no run is finished",
@@ -137,7 +142,7 @@ def test_names_with_dollar_signs_are_names(tmp_path):
         run = write_run(tmp_path / "runs", "resnet50", "zero", seed, 70, 69)
         text = run.config_file.read_text()
         run.config_file.write_text(text.replace("padding: zero", f"padding: '{name}'"))
-    told = make_figures(collect(tmp_path / "runs"), tmp_path / "out")
+    told = lines_of(make_figures(collect(tmp_path / "runs"), tmp_path / "out"))
     assert {"fig_1_best", "fig_3_resnet50", "runs_resnet50"} <= set(told)
     assert f"{name} (2 seeds)" in texts(curves(collect(tmp_path / "runs")))
 
@@ -319,7 +324,8 @@ def test_activations_are_those_of_a_hook_by_hand(trained, images, tmp_path, main
                     image = image.astype(np.float64)
                     assert ratio_ == pytest.approx(image[ring].mean() / image[~ring].mean())
 
-    assert "fig_5_resnet18" in make_figures(collect(trained), tmp_path / "figures", maps)
+    told = make_figures(collect(trained), tmp_path / "figures", maps)
+    assert "fig_5_resnet18" in lines_of(told)
     assert_valid(tmp_path / "figures", "fig_5_resnet18")
     [compared] = comparable(read_activations(maps)).values()
     figure = activation_maps(compared)

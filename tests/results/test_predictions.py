@@ -17,6 +17,7 @@ from results.known import gained, known_by
 from results.predictions import class_accuracy, confusions, predictions
 from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.figure_numbers import known_tables
+from tests.results.test_figures import assert_valid, lines_of
 from tests.results.test_results import cells_of, set_count, write_evaluation, write_run
 
 CLASSES = [f"class <{i}>" for i in range(10)]
@@ -179,12 +180,11 @@ def test_damaged_predictions_are_refused(study, tmp_path, main_of):
 
 def test_contact_sheet(study, tmp_path):
     runs = collect(study)
-    told = make_figures(runs, tmp_path / "figures")
+    told = lines_of(make_figures(runs, tmp_path / "figures"))
     assert any(line.startswith("fig_4_resnet50: no images") for line in told)
     assert "where_resnet50" in told
     write_images(tmp_path / "images")
-    told = make_figures(runs, tmp_path / "figures")
-    assert "fig_4_resnet50" in told
+    assert "fig_4_resnet50" in lines_of(make_figures(runs, tmp_path / "figures"))
     assert (tmp_path / "figures" / "fig_4_resnet50.png").is_file()
     zero, partial = found(runs, "zero"), found(runs, "partial")
     figure = contact_sheet(zero, partial, images(tmp_path / "images", None), "resnet50")
@@ -192,3 +192,29 @@ def test_contact_sheet(study, tmp_path):
     assert f"runs: {counts[0]} images; the reverse: {counts[1]}" in figure.get_suptitle()
     with pytest.raises(ValueError, match="no image is wrong in all"):
         contact_sheet(zero, zero, images(tmp_path / "images", None), "resnet50")
+
+
+def test_networks_of_any_name_have_figures(tmp_path, main_of):
+    """A slash is no folder, and a colon no reason why there is no figure."""
+    names = {"hf/timm_net": "hf%2Ftimm_net", "hf_timm_net": "hf_timm_net", "net: 2": "net%3A_2"}
+    root, out, page = (tmp_path / name for name in ("runs", "out", "report.html"))
+    for i, name in enumerate(names):
+        for padding in ("zero", "partial"):
+            settings = ["model.num_classes=10", f"run.name={i}_{padding}"]
+            run = write_run(root, "resnet50", padding, 1, 70, 69, settings)
+            text = run.config_file.read_text()
+            run.config_file.write_text(text.replace("arch: resnet50", f"arch: '{name}'"))
+            write_predictions(run, guesses(i), padding=padding)
+    code, told, err = main_of(main, "figures", "--runs", root, "--out", out)
+    assert (code, err) == (0, "")
+    expected = {f"{kind}_{name}" for kind in ("fig_3", "where", "runs") for name in names.values()}
+    assert expected <= set(told.splitlines())
+    for name in expected:
+        assert_valid(out, name)
+    assert all(file.is_file() for file in out.iterdir())
+    assert main_of(main, "report", "--runs", root, "--out", page)[0] == 0
+    text = page.read_text()
+    for name, in_files in names.items():
+        assert f"<figcaption>Fig. 3: accuracy over the epochs, {name}</figcaption>" in text
+        assert f"where_classes_{in_files}" in text
+        assert f"<li>fig_3_{in_files}" not in text

@@ -28,7 +28,7 @@ from tests.results.scene_runs import (
     write_scene_run,
     write_scenes,
 )
-from tests.results.test_figures import assert_valid, texts
+from tests.results.test_figures import assert_valid, lines_of, texts
 from tests.results.test_results import write_run
 
 TINY = "deeplabv3plus_wrn16_tiny"
@@ -65,10 +65,10 @@ def pair_of(folder):
 
 
 def test_all_figures(study, tmp_path):
-    told = make_figures(collect(study / "runs"), tmp_path / "one")
+    lines = lines_of(make_figures(collect(study / "runs"), tmp_path / "one"))
     names = ["fig_2_padding", "miou_best", f"fig_6_{TINY}_cv0", "fig_7_left_out"]
     names += [f"{name}_{TINY}_cv0" for name in ("fig_8", "border", "curves", "runs")]
-    assert told == names
+    assert lines == names
     make_figures(collect(study / "runs"), tmp_path / "two")
     for name in names:
         assert_valid(tmp_path / "one", name)
@@ -160,15 +160,15 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
     changes = {"data": {"root": str(tmp_path / "nowhere")}}
     for padding in ("zero", "partial"):
         run = write_scene_run(runs, padding, 1, 60, TINY, split="cv0", changes=changes)
-    lines = make_figures(collect(runs), tmp_path / "out")
+    lines = lines_of(make_figures(collect(runs), tmp_path / "out"))
     told = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert told[f"border_{TINY}_cv0"] == "no evaluations; run evaluate.py on the run directories"
     assert told[f"fig_6_{TINY}_cv0"].startswith("no predictions of a zero and of a partial run;")
     assert told["fig_7_left_out"].startswith(f"no images in {tmp_path}/nowhere/leftImg8bit/val")
     going = write_scene_run(tmp_path / "going", "zero", 1, 60, finish=False)
     told = make_figures(collect(going.path), tmp_path / "out2")
-    assert "miou_best: no run is finished" in told
-    assert [name for name in told if ": " not in name][-1].startswith("runs_")
+    assert "miou_best: no run is finished" in lines_of(told)
+    assert [one.name for one in told if one.reason is None][-1].startswith("runs_")
     write_scene_evaluation(run, "partial", (60, 61, 62))
     with pytest.raises(RunError, match="name the folder of leftImg8bit/ and gtFine/ with --data"):
         changed(pair_of(study / "runs"), "tile 0", tmp_path)
