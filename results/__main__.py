@@ -15,6 +15,7 @@ from pathlib import Path
 from foundation.errors import UserError, run_command
 from results.collect import Run, collect, has_runs, of_task
 from results.output import NOTES_SUFFIX, show
+from results.printed import MARGIN
 from results.render import SUFFIXES
 from results.tables.claims import claims_tables
 from results.tables.epochs import epochs_table
@@ -97,10 +98,10 @@ def _add_claims(commands: argparse._SubParsersAction, name: str) -> None:
     one.add_argument(
         "--margin",
         type=float,
-        default=0.25,
+        default=MARGIN,
         metavar="POINTS",
-        help="below which paddings are called similar (default: 0.25, about the smallest gain that "
-        "the paper reports for partial padding)",
+        help="below which paddings are called similar (default: %(default)g, about the smallest "
+        "gain that the paper reports for partial padding)",
     )
     _add_accuracy(one)
 

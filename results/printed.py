@@ -22,6 +22,10 @@ ARCHITECTURES = tuple(_ARCH)
 SCENE_ARCHITECTURES = tuple(_SCENE_ARCH)
 PADDINGS = tuple(_PADDING)
 
+# Percentage points below which paddings are called similar: about the smallest gain that the paper
+# reports for partial padding.
+MARGIN = 0.25
+
 
 def network(arch: str, padding: str) -> str:
     """Return the paper's name of a network, for example 'vgg16BN_ref'.

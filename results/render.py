@@ -107,7 +107,7 @@ def html_table(table: Table) -> str:
         escaped[i][j] = f"<strong>{escaped[i][j]}</strong>"
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
     lines = [
-        f'<table id="{html.escape(table.name)}">',
+        f'<table id="table-{html.escape(table.name)}">',  # a page's sections have names, too
         f"<caption>{html.escape(table.title)}</caption>",
         f"<thead><tr>{head}</tr></thead>",
         "<tbody>",

@@ -2,7 +2,6 @@
 
 import base64
 import tempfile
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,16 +13,16 @@ from results.collect import Run, collect, of_task
 from results.departures import departures, recipe_table
 from results.figures.make import make_figures
 from results.figures.planned import Told
+from results.printed import MARGIN
 from results.render import Table, html_table
 from results.tables.claims import claims_tables
+from results.tables.diverged import MEASURES
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
 from results.tables.figure_numbers import known_tables
 from results.tables.inventory import ledger_table, provenance_table
 from results.tables.make_tables import make_tables
 from results.tables.measured import measured_tables
-
-_MARGIN = 0.25  # as `claims`
 
 
 def write_report(
@@ -58,6 +57,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["html"] = lambda table: Markup(html_table(table))  # noqa: S704 - escaped
     page = environment.get_template("report.html.j2").render(
         title=f"Partial convolution based padding: {root.resolve().name}",
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -75,13 +75,16 @@ def write_report(
 
 def _sections(
     runs: list[Run], seeds: int | None, benchmarks: Path
-) -> list[tuple[str, str, list[Markup]]]:
+) -> list[tuple[str, str, list[Table]]]:
     """Return the page's parts that are tables: anchor, heading, tables."""
     images, scenes = of_task(runs, "classification"), of_task(runs, "segmentation")
-    claims = claims_tables(runs, "best", _MARGIN)
+    claims = []
+    for measure in MEASURES if images else ():
+        claims += claims_tables(images, measure, MARGIN)
+    claims += claims_tables(scenes, "best", MARGIN) if scenes else []
     claims += [epochs_table(images), *known_tables(images)] if images else []
     tables = [*measured_tables(benchmarks), *make_tables(runs, seeds, "sample")]
-    parts: list[tuple[str, str, Iterable[Table]]] = [
+    parts = [
         ("claims", "What the runs show", claims),
         ("tables", "The paper's tables", tables),
         ("ledger", "The runs", [ledger_table(runs)]),
@@ -90,10 +93,7 @@ def _sections(
     ]
     if images:
         parts.append(("errata", "Erratum: the paper's stdev column", [errata_table()]))
-    return [
-        (anchor, heading, [Markup(html_table(table)) for table in made])  # noqa: S704 - escaped
-        for anchor, heading, made in parts
-    ]
+    return parts
 
 
 def _alternative(told: Told) -> str:

@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from results.__main__ import main
+from results.printed import MARGIN
+from results.tables.claims import claims_table
 from tests.results.test_results import write_evaluation, write_run
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -169,6 +171,38 @@ def test_on_a_phone_figures_scroll_and_names_wrap(page):
     assert found[0] <= 500
     assert found[1] >= 600
     assert found[2:] == ["normal", True]
+
+
+def test_ids_are_unique_and_regions_are_called_as_their_tables(page):
+    class Parts(HTMLParser):
+        ids, regions, captions, open_ = [], [], [], ""
+
+        def handle_starttag(self, tag, attributes):
+            known = dict(attributes)
+            self.ids += [known["id"]] if "id" in known else []
+            if known.get("role") == "region":
+                self.regions.append(known["aria-label"])
+            self.open_ = tag
+
+        def handle_data(self, text):
+            if self.open_ in ("caption", "figcaption") and text.strip():
+                self.captions.append(text)
+
+    parts = Parts()
+    parts.feed(page.read_text())
+    assert {"recipe", "table-recipe", "provenance", "table-provenance"} <= set(parts.ids)
+    assert [name for name in parts.ids if parts.ids.count(name) > 1] == []
+    assert parts.regions == parts.captions
+    assert len(set(parts.regions)) == len(parts.regions) > 10
+
+
+def test_claims_of_both_measures(page):
+    text = page.read_text()
+    for name in ("claims_best", "claims_last5_avg"):
+        assert text.count(f'<table id="table-{name}">') == 1
+    said = [note for note in claims_table([], "best", MARGIN).notes if f"{MARGIN:g}" in note]
+    assert said
+    assert all(text.count(html.escape(note)) == 2 for note in said)
 
 
 def test_figures_say_where_their_numbers_are_only_if_they_are(page):

@@ -1,5 +1,6 @@
 """Figures 6 to 8 and mIoU by distance, of predictions whose errors are known."""
 
+import re
 import shutil
 from fractions import Fraction
 
@@ -205,9 +206,12 @@ def test_both_tasks_are_drawn(study, copy, tmp_path, main_of):
     for told in ("Fig. 1", "Fig. 3", "Fig. 6", "Fig. 8", "mIoU over the iterations"):
         assert f"<figcaption>{told}" in text
     for name in ("table_2_best", "table_5_miou", "table_6_tiles", "table_7_image", "table_7_tile"):
-        assert f'<table id="{name}">' in text
-    for name in ("recipe", "recipe_segmentation", "claims_best", "claims_segmentation", "runs"):
-        assert text.count(f'<table id="{name}">') == 1
+        assert f'<table id="table-{name}">' in text
+    once = ("recipe", "recipe_segmentation", "runs", "claims_best", "claims_last5_avg")
+    for name in (*once, "claims_segmentation"):
+        assert text.count(f'<table id="table-{name}">') == 1
+    ids = re.findall(r'\sid="([^"]*)"', text)
+    assert len(ids) == len(set(ids)) > 20
     assert "NOT ImageNet" in text
     assert "NOT Cityscapes" in text
     assert "pixel accuracy near the border rises most from zero to partial" in text
