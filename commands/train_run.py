@@ -4,7 +4,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -40,6 +39,7 @@ def train_run(config: Config) -> None:
 def _train(config: Config, process: Process) -> None:
     # Whatever can be wrong is looked at before the run directory is.
     consensus.require_same(process, consensus.settings(config) | consensus.code())
+    run = agree(lambda: RunDir.of(config))
     agree(lambda: parts.check(config, process.world))
     channels_last = is_channels_last(config.train.channels_last, process.device)
     place = (process.rank, process.world)
@@ -50,7 +50,6 @@ def _train(config: Config, process: Process) -> None:
     set_arithmetic(config.train.precision, config.train.deterministic)
     seed_weights(config.seed)
     model = parts.network(config)
-    run = RunDir(Path(config.run.root).expanduser() / config.run.name)
     weights = _start_weights(model, config, run, process)
     fp16 = config.train.precision == "fp16"
     if config.task == "segmentation" and config.train.sync_bn:

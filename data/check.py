@@ -22,8 +22,9 @@ from data.index import Index, read_index
 from data.store.dataset import CLASSES, IMAGENET, SPLITS, DataError
 from data.store.excluded import claim_excluded, write_excluded
 from data.store.machine import machine_error
-from data.store.paths import expanded, printable
+from data.store.paths import printable
 from foundation.errors import run_command
+from foundation.homes import expanded
 from foundation.pool import ended_early
 
 _CHUNK = 256  # images between two lines of the progress file

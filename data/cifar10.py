@@ -17,9 +17,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from data.store.dataset import DataError
-from data.store.paths import expanded, is_folder_name, printable
+from data.store.paths import is_folder_name, printable
 from foundation.errors import run_command
 from foundation.files import replacing, writing
+from foundation.homes import expanded
 
 # What the archive's members are called, of each split.
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "val": ("test_batch",)}

@@ -18,10 +18,10 @@ from data.store.dataset import DataError
 from data.store.labels import NAMES
 from data.store.listing import BLANK, list_pairs
 from data.store.pairs import IMAGE_ENDING, Kind, Pairs, open_image
-from data.store.paths import expanded
 from data.store.scene_index import SceneIndex, load_scene_index
 from data.store.survey import labels_of_size
 from foundation.errors import run_command
+from foundation.homes import expanded
 from foundation.pool import ended_early
 
 _TILE = 1024  # px, configs/cityscapes.yaml's

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from data.store.dataset import DataError
-from data.store.paths import expanded
 from foundation.errors import run_command
 from foundation.files import replacing, writing
+from foundation.homes import expanded
 
 VAL_EVERY = 5  # every fifth image is for validation: 360 of 1,797
 

@@ -16,10 +16,11 @@ from typing import IO
 from tqdm import tqdm
 
 from data.store.dataset import CLASSES, IMAGENET, DataError
-from data.store.paths import expanded, is_folder_name, printable
+from data.store.paths import is_folder_name, printable
 from data.store.val_classes import read_val_classes
 from foundation.errors import run_command
 from foundation.files import replacing
+from foundation.homes import expanded
 from foundation.words import counted
 
 

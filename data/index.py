@@ -18,9 +18,10 @@ from data.store.excluded import read_excluded
 from data.store.fingerprint import fingerprint
 from data.store.headers import read_headers
 from data.store.machine import machine_error
-from data.store.paths import expanded, printable
+from data.store.paths import printable
 from data.store.split import Split
 from foundation.errors import run_command
+from foundation.homes import expanded
 from foundation.words import counted
 
 

@@ -18,11 +18,11 @@ from data.index import Index, load_index, read_index
 from data.store.dataset import DataError
 from data.store.machine import machine_error
 from data.store.manifest import Manifest, read_manifest, tar_digest
-from data.store.paths import expanded
 from data.store.split import Split
 from data.store.tars import found_in
 from foundation.errors import run_command
 from foundation.files import replacing, writing
+from foundation.homes import expanded
 from foundation.pool import ended_early
 
 _THREADS = 8

@@ -16,9 +16,9 @@ from data.digits import VAL_EVERY, handwritten_digits
 from data.paint import coarse, paint_scene
 from data.store.cities import OFFICIAL
 from data.store.dataset import DataError
-from data.store.paths import expanded
 from foundation.errors import run_command
 from foundation.files import replacing, writing
+from foundation.homes import expanded
 
 # Cityscapes' cities: all of its fine part, three of its coarse one.
 CITIES = {

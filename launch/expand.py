@@ -32,7 +32,7 @@ class PlannedRun:
     @property
     def directory(self) -> RunDir:
         """The run directory, which need not exist yet."""
-        return RunDir(Path(self.config.run.root).expanduser() / self.config.run.name)
+        return RunDir.of(self.config)
 
 
 def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[list[PlannedRun], int]:

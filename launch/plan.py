@@ -11,6 +11,7 @@ from rich.text import Text
 
 from configs.schema import Config
 from foundation.errors import UserError
+from foundation.homes import expanded
 from foundation.words import counted
 from launch.costs import disk
 from launch.ledger import Line, totals
@@ -95,7 +96,7 @@ def check_places(lines: Sequence[Line], images_here: bool) -> None:
         return
     missing = [line.run.config for line in lines if line.standing.state != "finished"]
     for task, root in {(one.task, one.data.root) for one in missing if not _is_noise(one)}:
-        place = Path(root).expanduser()
+        place = expanded(root, "data.root")
         names = ("train", "val") if task == "classification" else ("leftImg8bit", "gtFine")
         if (place / "shards.json").is_file() or all((place / name).is_dir() for name in names):
             continue

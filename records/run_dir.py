@@ -19,6 +19,7 @@ from foundation.files import (
     write_json,
     writing,
 )
+from foundation.homes import expanded
 from records.claim import beats, hold
 from records.errors import RunError
 
@@ -31,6 +32,15 @@ class RunDir:
     """The paths of one run."""
 
     path: Path
+
+    @classmethod
+    def of(cls, config: Config) -> "RunDir":
+        """Return the run directory of a configuration, which need not exist yet.
+
+        Raises:
+            UserError: nobody knows the home folder that run.root names.
+        """
+        return cls(expanded(config.run.root, "run.root") / config.run.name)
 
     @property
     def config_file(self) -> Path:

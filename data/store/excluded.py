@@ -10,8 +10,9 @@ from pathlib import Path
 
 from data.store.dataset import SPLITS, DataError
 from data.store.machine import machine_error
-from data.store.paths import expanded, printable
+from data.store.paths import printable
 from foundation.files import write_atomically
+from foundation.homes import expanded
 
 _ENDS = b"\t\n\r"
 

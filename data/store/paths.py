@@ -1,24 +1,9 @@
-"""Paths as users have them: `~`, names that no terminal shows, things that are no files."""
+"""Paths as users have them: names that no terminal shows, things that are no files."""
 
 import errno
 import os
 import stat
-from pathlib import Path
 from typing import BinaryIO
-
-from data.store.dataset import DataError
-
-
-def expanded(path: str | Path) -> Path:
-    """Return a path with `~` and `~user` replaced, as a shell does only before a word.
-
-    Raises:
-        DataError: nobody knows that home.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # no HOME, and the user has no entry in the machine's list
-        raise DataError(f"{path}: this home folder is unknown; give the whole path") from None
 
 
 def printable(name: str) -> str:

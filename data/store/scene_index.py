@@ -12,8 +12,8 @@ from data.store.fingerprint import fingerprint
 from data.store.labels import IDS, NAMES
 from data.store.listing import find_pairs
 from data.store.pairs import Pairs
-from data.store.paths import expanded
 from data.store.survey import Survey, survey
+from foundation.homes import expanded
 
 # Classes whose label ids are no train ids: a set without any of them was perhaps written as such.
 _BEYOND_TRAIN_IDS = [label for label, number in enumerate(IDS) if number >= len(IDS)]
