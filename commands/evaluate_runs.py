@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from commands import evaluate_images, evaluate_scenes, parts
+from commands.checkpoint_owner import check_owner
 from commands.evaluation_job import Job, checkpoint_file, failure, load_weights
 from configs.classification_keys import Data
 from configs.segmentation_keys import Scenes
@@ -114,7 +115,9 @@ def _plan(
         consensus.require_same(process, consensus.settings(config))
         task = _OF_TASK[config.task]
         agree(lambda: task.check_request(save_predictions))
-        agree(lambda: checkpoint.require(checkpoint_file(run, which)))
+        file = checkpoint_file(run, which)
+        agree(lambda: checkpoint.require(file))
+        agree(lambda: check_owner(file, config))
         on_first(process, lambda: _check_place(run))
     except SharedError as error:
         return None, [failure(run, error)]

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from configs.load import recorded_settings
+from commands.checkpoint_owner import recorded_by
 from configs.schema import Config
 from data.build import Loaders, build_loaders, build_scene_loaders
 from foundation.errors import UserError
@@ -52,10 +51,8 @@ def check_weights_file(config: Config) -> None:
     file = weights_file(config)
     if config.task != "segmentation" or file is None:
         return
-    run = Path(file).expanduser().resolve().parent.parent / "config.yaml"
-    if not run.is_file():  # another's file: its keys and shapes are all that can be looked at
-        return
-    padding = recorded_settings(run).get("model.padding")
+    # Another's file has keys and shapes alone to be looked at, whatever lies around it.
+    padding = recorded_by(file).get("model.padding", "zero")
     if padding != "zero":
         raise UserError(
             f"{file}: of a run with {padding} padding; set model.backbone_weights to a run with "
