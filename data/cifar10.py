@@ -19,7 +19,7 @@ from tqdm import tqdm
 from data.store.dataset import DataError
 from data.store.paths import is_folder_name, printable
 from foundation.errors import run_command
-from foundation.files import replacing, writing
+from foundation.files import is_free, replacing, writing
 from foundation.homes import expanded
 
 # What the archive's members are called, of each split.
@@ -39,9 +39,9 @@ def write_cifar10(source: Path, out: Path, per_class: int | None = None) -> str:
             are the validation split, are always all written.
 
     Raises:
-        DataError: `source` is not that archive, or `out` exists.
+        DataError: `source` is not that archive, or `out` exists and is no empty folder.
     """
-    if out.exists():
+    if not is_free(out):
         raise DataError(f"{out}: exists; choose another folder, or remove it first")
     members = _members(source)
     classes = _classes(source, members)

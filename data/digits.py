@@ -11,7 +11,7 @@ from PIL import Image
 
 from data.store.dataset import DataError
 from foundation.errors import run_command
-from foundation.files import replacing, writing
+from foundation.files import is_free, replacing, writing
 from foundation.homes import expanded
 
 VAL_EVERY = 5  # every fifth image is for validation: 360 of 1,797
@@ -34,7 +34,7 @@ def write_digits(out: Path) -> str:
     found = {str(path.relative_to(out)) for path in out.rglob("*.png")} if out.is_dir() else set()
     if found == set(files):
         return f"{out}: {len(files)} handwritten digits, already there"
-    if out.exists():
+    if not is_free(out):
         raise DataError(f"{out}: exists and holds something else; choose another folder")
 
     with writing(out), replacing(out) as temporary:

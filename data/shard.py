@@ -21,7 +21,7 @@ from data.store.manifest import Manifest, read_manifest, tar_digest
 from data.store.split import Split
 from data.store.tars import found_in
 from foundation.errors import run_command
-from foundation.files import replacing, writing
+from foundation.files import is_free, replacing, writing
 from foundation.homes import expanded
 from foundation.pool import ended_early
 
@@ -65,7 +65,7 @@ def _manifest(index: Index, images_per_shard: int) -> Manifest:
 
 
 def _claim(out: Path, manifest: Manifest) -> None:
-    if not out.exists() or out.is_dir() and not any(out.iterdir()):
+    if is_free(out):
         out.mkdir(parents=True, exist_ok=True)
         manifest.write(out)
         return

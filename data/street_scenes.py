@@ -17,7 +17,7 @@ from data.paint import coarse, paint_scene
 from data.store.cities import OFFICIAL
 from data.store.dataset import DataError
 from foundation.errors import run_command
-from foundation.files import replacing, writing
+from foundation.files import is_free, replacing, writing
 from foundation.homes import expanded
 
 # Cityscapes' cities: all of its fine part, three of its coarse one.
@@ -54,7 +54,7 @@ def write_scenes(out: Path, train: int = 1008, val: int = 102, seed: int = 0) ->
         f"{out}: painted scenes, not Cityscapes: {train:,} for training, {val:,} for validation, "
         f"{counts['train_extra']:,} with coarse labels"
     )
-    if out.exists():
+    if not is_free(out):
         if not _holds(out, counts, seed, digits):
             raise DataError(
                 f"{out}: exists and holds something else, or other scenes; choose another folder, "

@@ -37,6 +37,16 @@ def writing(path: Path) -> Iterator[None]:
         ) from None
 
 
+def is_free(path: Path) -> bool:
+    """Tell whether nothing is at `path`, or an empty folder, which `replacing` may replace.
+
+    Raises:
+        FileError: nobody may look.
+    """
+    with writing(path):
+        return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give out where the block is to make the file or folder that becomes `path` when it ends well.

@@ -70,6 +70,7 @@ def test_pixels_labels_and_order_are_torchvisions(tmp_path, monkeypatch):
 
     assert "exists; choose another folder" in command(source, out, code=2)
     fewer = tmp_path / "fewer"
+    fewer.mkdir()  # an empty folder is free
     assert "6 in train/ and 12 in val/" in command(source, fewer, "--per-class", 2)
     kept = {path.relative_to(fewer / "train") for path in (fewer / "train").rglob("*.png")}
     assert {str(path) for path in kept} == {f"{c}/{i:04}.png" for c in CLASSES for i in range(2)}

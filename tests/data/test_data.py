@@ -208,6 +208,7 @@ def test_synthetic_backend_has_the_shape_of_the_data():
 
 def test_digits(tmp_path):
     out = tmp_path / "digits"
+    out.mkdir()  # an empty folder is free
     assert "1797 handwritten digits written" in write_digits(out)
     assert "already there" in write_digits(out)
     index = load_index(out)

@@ -131,7 +131,7 @@ def test_a_finished_set_is_used_again(scenes, command):
     assert {path: path.stat().st_mtime_ns for path in scenes.rglob("*")} == before
 
 
-@pytest.mark.parametrize("damage", ["gone", "broken", "another", "file", "empty"])
+@pytest.mark.parametrize("damage", ["gone", "broken", "another", "file"])
 def test_something_else_is_left_alone(tmp_path, damage):
     out = tmp_path / "out"
     if damage in ("gone", "broken", "another"):
@@ -144,15 +144,20 @@ def test_something_else_is_left_alone(tmp_path, damage):
                 first.write_bytes(first.read_bytes()[:60])
             case "another":
                 Image.new("L", (128, 64)).save(first)
-    elif damage == "file":
-        out.write_text("mine")
     else:
-        out.mkdir()
+        out.write_text("mine")
     before = contents(tmp_path)
     with pytest.raises(DataError, match="exists and holds something else"):
         write_scenes(out, 18, 3)
     assert contents(tmp_path) == before
     assert [*tmp_path.iterdir()] == [out]
+
+
+def test_an_empty_folder_is_free(tmp_path):
+    (tmp_path / "out").mkdir()
+    assert write_scenes(tmp_path / "out", 18, 3).endswith("; written")
+    assert [*tmp_path.iterdir()] == [tmp_path / "out"]
+    assert write_scenes(tmp_path / "out", 18, 3).endswith("; already there")
 
 
 def test_a_stopped_command_leaves_nothing(tmp_path, monkeypatch):
