@@ -1,6 +1,6 @@
 """Check Cityscapes once, every file, and find the centroids that its training needs.
 
-python -m data.cityscapes ROOT
+python -m data.cityscapes ROOT [--split cv2] [--no-coarse]
 """
 
 import argparse
@@ -24,9 +24,12 @@ from foundation.errors import run_command
 from foundation.homes import expanded
 from foundation.pool import ended_early
 
-_TILE = 1024  # px, configs/cityscapes.yaml's
+# configs/cityscapes.yaml's: px, side of the tiles; classes whose coarse centroids count.
+_TILE = 1024
+_COARSE_CLASSES = (14, 15, 16, 3, 12, 17, 4)
 _SIZE = (2048, 1024)  # px, width and height of every official image
-_BLANK_FILE = f"leftImg8bit/train_extra/{BLANK.partition('_')[0]}/{BLANK}{IMAGE_ENDING}"
+_COARSE = ("leftImg8bit/train_extra", "gtCoarse/train_extra")
+_BLANK_FILE = f"{_COARSE[0]}/{BLANK.partition('_')[0]}/{BLANK}{IMAGE_ENDING}"
 
 
 def check(root: Path, kind: Kind, workers: int) -> tuple[list[str], int]:
@@ -114,6 +117,11 @@ def main() -> None:
         help=f"px, data.uniform_tile: tiles that centroids are of (default: {_TILE}, or the side "
         f"of the largest square in all images)",
     )
+    parser.add_argument(
+        "--no-coarse",
+        action="store_true",
+        help="leave the coarse part out, for training with data.coarse_classes=[]",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads")
     arguments = parser.parse_args()
     root = arguments.root
@@ -121,7 +129,7 @@ def main() -> None:
         parser.error("--tile must be 1 or more")
     workers = max(1, arguments.workers)
     wrong, side = check(root, "fine", workers)
-    coarse = (root / "leftImg8bit/train_extra").exists() or (root / "gtCoarse/train_extra").exists()
+    coarse = not arguments.no_coarse and any((root / part).exists() for part in _COARSE)
     if coarse:
         wrong += check(root, "coarse", workers)[0]
         if (root / _BLANK_FILE).exists():
@@ -130,11 +138,12 @@ def main() -> None:
         print(line)
     if wrong:
         raise DataError(f"{root}: {len(wrong)} things are wrong, each named above; mend them")
-    classes = tuple(range(len(NAMES))) if coarse else ()
     tile = getattr(arguments, "tile", min(_TILE, side))
-    index = load_scene_index(root, arguments.split, tile, classes)
+    index = load_scene_index(root, arguments.split, tile, _COARSE_CLASSES if coarse else ())
     _describe(index, tile)
     index.check_centroids(tile)
+    if not coarse:
+        print("without the coarse part: train with data.coarse_classes=[]")
     print(f"{root}: nothing is wrong, fingerprint {index.fingerprint}")
 
 

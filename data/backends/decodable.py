@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
+from data.store.decoding import why
 from data.store.machine import machine_error
 
 _SAVE = "save it as JPEG, or as PNG of 8 bits"
@@ -52,7 +53,7 @@ def why_undecodable(content: bytes, size: tuple[int, int]) -> str | None:
         raise machine_error(error) from None
     # PIL's readers of damaged files raise whatever they stumble over.
     except Exception as error:
-        return f"cannot be decoded ({error})"
+        return f"cannot be decoded ({why(error)})"
     if pixels.shape[:2] != tuple(size):
         height, width = pixels.shape[:2]
         return f"is {width} x {height} px, was {size[1]} x {size[0]} in the index"

@@ -15,6 +15,7 @@ from data.interface import Batch
 from data.plan.steps import EvalSteps, Step, TrainSteps
 from data.plan.views import EvalView, TrainView
 from data.store.dataset import DataError
+from data.store.decoding import why
 from data.store.machine import machine_error
 from data.store.split import Split
 
@@ -101,6 +102,8 @@ class _Pixels(Dataset):
             raise machine_error(error) from None
         # PIL's readers of damaged files raise whatever they stumble over.
         except Exception as error:
-            raise DataError(self.split.complaint(sample, f"cannot be decoded ({error})")) from None
+            raise DataError(
+                self.split.complaint(sample, f"cannot be decoded ({why(error)})")
+            ) from None
         self.split.check_unchanged(sample, (image.height, image.width), len(content))
         return image

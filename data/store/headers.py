@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from data.store.decoding import why
 from data.store.machine import machine_error
 from data.store.paths import open_regular
 
@@ -50,15 +51,13 @@ def _header(path: str) -> Header:
             with Image.open(file) as image:
                 height, width = image.height, image.width
         reason = _too_large(height, width)
-    except Image.UnidentifiedImageError:
-        reason = "not an image"
     except (OSError, MemoryError) as error:
         if told := machine_error(error):
             raise told from None
-        reason = error.strerror or str(error)
+        reason = error.strerror or why(error)
     # PIL's readers of damaged headers raise whatever they stumble over.
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = why(error)
     return (0, 0, length, reason) if reason else (height, width, length, "")
 
 

@@ -1,5 +1,6 @@
 """Finding Cityscapes' images and label files in the official folders."""
 
+import errno
 import os
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -18,8 +19,8 @@ _LABELS = {"fine": "gtFine", "coarse": "gtCoarse"}
 _ARCHIVES = {
     "fine": "data.root must hold leftImg8bit/ and gtFine/, unpack leftImg8bit_trainvaltest.zip and "
     "gtFine_trainvaltest.zip there",
-    "coarse": "unpack leftImg8bit_trainextra.zip and gtCoarse.zip there, or set "
-    "data.coarse_classes=[]",
+    "coarse": "unpack leftImg8bit_trainextra.zip and gtCoarse.zip there, or do without: train with "
+    "data.coarse_classes=[], check with --no-coarse",
 }
 _THREADS = 16  # listing waits for the disk
 
@@ -67,6 +68,8 @@ def list_pairs(root: Path, kind: Kind) -> tuple[Pairs, list[str]]:
             more, lacking = _matched(places, endings, images.get(city, {}), labels.get(city, {}))
             found += more
             wrong += lacking
+    if kind == "coarse" and not found and not wrong:
+        wrong.append(f"leftImg8bit/{part}: holds no images; {_ARCHIVES[kind]}")
     images, labels, *facts = zip(*found, strict=True) if found else ((), (), (), ())
     numbers = np.array(facts, dtype=np.int64).reshape(2, len(found), 3)
     changed = np.concatenate([numbers[0, :, 1:], numbers[1, :, 1:]], axis=1)
@@ -105,9 +108,17 @@ def _cities(root: Path, folder: str, ending: str, remedy: str) -> dict[str, File
         with ThreadPool(_THREADS) as pool:
             files = pool.starmap(_files, [(os.path.join(place, city), ending) for city in cities])
     except OSError as error:
-        told = f"{error.filename or place}: cannot be read ({error.strerror}); check its rights"
+        told = f"{printable(error.filename or place)}: {_reason(error)}"
         raise machine_error(error) or DataError(told) from None
     return dict(zip(cities, files, strict=True))
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "a link to what is not there, or just gone; get it again"
+    if error.errno == errno.ELOOP:
+        return "a link that leads in a circle; get it again"
+    return f"cannot be read ({error.strerror}); check its rights"
 
 
 def _files(folder: str, ending: str) -> Files:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data.store.dataset import DataError
+from data.store.decoding import why
 from data.store.fingerprint import Columns
 from data.store.labels import TO_TRAIN_IDS, why_no_label_ids
 from data.store.machine import machine_error
@@ -146,23 +147,37 @@ def open_labels(file: Path) -> np.ndarray:
     return np.array(image.point(TO_TRAIN_IDS.tolist()))
 
 
+def image_size(file: Path) -> tuple[int, int]:
+    """Return width and height of an image file, from its header alone.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with open_regular(str(file)) as opened, Image.open(opened) as header:
+            return header.size
+    except Exception as error:
+        raise _unreadable(file, error) from None
+
+
 def _decoded(file: Path) -> Image.Image:
     try:
         with open_regular(str(file)) as opened:
             content = opened.read()
-    except (OSError, MemoryError) as error:
-        if told := machine_error(error):
-            raise told from None
-        raise _complaint(file, f"cannot be read ({error.strerror}); get it again") from None
-    try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
             return image
-    except MemoryError as error:
-        raise machine_error(error) from None
-    # PIL's readers of damaged files raise whatever they stumble over.
     except Exception as error:
-        raise _complaint(file, f"cannot be decoded ({error}); get it again") from None
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: Exception) -> DataError:
+    """Say it of any error: PIL's readers of damaged files raise whatever they stumble over."""
+    if isinstance(error, (OSError, MemoryError)) and (told := machine_error(error)):
+        return told
+    if isinstance(error, OSError) and error.strerror:
+        return _complaint(file, f"cannot be read ({error.strerror}); get it again")
+    return _complaint(file, f"cannot be decoded ({why(error)}); get it again")
 
 
 def _complaint(file: Path, reason: str) -> DataError:

@@ -13,8 +13,8 @@ from data.store.cache import Arrays, cached
 from data.store.dataset import DataError
 from data.store.labels import IDS
 from data.store.machine import machine_error
-from data.store.pairs import Kind, Pairs, open_labels
-from data.store.paths import open_regular, printable
+from data.store.pairs import Kind, Pairs, image_size, open_labels
+from data.store.paths import printable
 from foundation.pool import ended_early
 
 _THREADS = 16  # at most; Pillow and numpy let go of the interpreter
@@ -128,13 +128,7 @@ def labels_of_size(image: Path, label: Path) -> np.ndarray:
         DataError: one of the files cannot be read, or their sizes differ.
     """
     labels = open_labels(label)
-    try:
-        with open_regular(str(image)) as opened, Image.open(opened) as header:
-            width, height = header.size
-    except Exception as error:
-        if isinstance(error, (OSError, MemoryError)) and (told := machine_error(error)):
-            raise told from None
-        raise DataError(f"{printable(str(image))}: cannot be read ({error})") from None
+    width, height = image_size(image)
     if labels.shape != (height, width):
         raise DataError(
             f"{printable(str(label))}: is {labels.shape[1]} x {labels.shape[0]} px, its image "
