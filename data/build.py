@@ -140,10 +140,21 @@ def build_scene_loaders(
 def build_scene_validation(
     data: Scenes, place: tuple[int, int], device: torch.device, channels_last: bool
 ) -> Validation:
-    """Return the validation images of one process, of any number; arguments and errors as above."""
-    index = _scene_index(data)
+    """Return the validation images of one process, of any number; arguments and errors as above.
+
+    Where the coarse part is missing or damaged, of which nothing is validated on, the fingerprint
+    is of the validation images alone.
+    """
+    try:
+        index = _scene_index(data)
+        known = index.fingerprint
+    except DataError:
+        if not data.coarse_classes:
+            raise
+        index = load_scene_index(data.root, data.split, data.uniform_tile)
+        known = index.val_fingerprint
     val = _scene_val(index, data.workers, place, Normalized(device, channels_last))
-    return Validation(val, index.fingerprint, NAMES)
+    return Validation(val, known, NAMES)
 
 
 def _scene_index(data: Scenes) -> SceneIndex:

@@ -40,8 +40,14 @@ class SceneIndex:
 
     @property
     def fingerprint(self) -> str:
-        """Tells data sets and splits apart (data/store/fingerprint.py)."""
-        return f"{self.split}-{fingerprint(NAMES, [self.train.columns, self.val.columns])}"
+        """Tells data sets and splits apart (data/store/fingerprint.py); val_fingerprint ends it."""
+        whole = fingerprint(NAMES, [self.train.columns, self.val.columns])
+        return f"{self.split}-{whole}{self.val_fingerprint.removeprefix('.')}"
+
+    @property
+    def val_fingerprint(self) -> str:
+        """The fingerprint as far as the validation images tell it (configs/same_data.py)."""
+        return f"..{fingerprint(NAMES, [self.val.columns]).replace('.', '-')}"
 
     def check_centroids(self, tile: int) -> None:
         """Refuse to leave a class out of the class-uniform part of an epoch.

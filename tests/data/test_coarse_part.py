@@ -4,16 +4,19 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import data.cityscapes
 from configs.load import load
+from configs.same_data import same_data
+from data.build import build_scene_validation
 from data.store.dataset import DataError
 from data.store.listing import BLANK
 from data.store.scene_index import load_scene_index
 from foundation.errors import run_command
 from tests.conftest import ROOT
-from tests.data.streets import write_pair, write_streets
+from tests.data.streets import loaders, settings, write_pair, write_streets
 
 TILE = 32
 RECIPE = load(ROOT / "configs" / "deeplabv3plus_resnet50.yaml", ["model.backbone_weights=null"])
@@ -83,3 +86,39 @@ def test_the_command_and_training_agree_on_centroids(own, check):
         index.check_centroids(TILE)
     code, _, err = check(own)
     assert (code, err.splitlines()[-1]) == (2, f"error: {error.value}")
+
+
+def validation(root):
+    data = settings(root, coarse_classes=(14,))
+    return build_scene_validation(data, (0, 1), torch.device("cpu"), channels_last=False)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "half"])
+def test_evaluation_does_without_it(own, damage):
+    """What it says of the data can be held against the run's own, which had the coarse part."""
+    run, whole = loaders(own, coarse_classes=(14,), uniform_share=0), validation(own)
+    assert whole.fingerprint == run.fingerprint
+    match damage:
+        case "missing":
+            shutil.rmtree(own / PARTS[0])
+            shutil.rmtree(own / PARTS[1])
+        case "empty":
+            emptied(own)
+        case "half":
+            shutil.rmtree(own / PARTS[1])
+    fine = validation(own)
+    assert fine.val.images == whole.val.images == 3
+    assert fine.fingerprint != run.fingerprint
+    assert same_data(fine.fingerprint, run.fingerprint)
+    assert not same_data(fine.fingerprint, loaders(own, split="cv1", uniform_share=0).fingerprint)
+    write_pair(own, "val", "lindau_000000_000007", np.random.default_rng(0))
+    assert not same_data(validation(own).fingerprint, run.fingerprint)
+    shutil.rmtree(own / "gtFine" / "val")
+    with pytest.raises(DataError, match="gtFine/val: missing; data.root must hold"):
+        validation(own)
+
+
+def test_training_does_not(own):
+    emptied(own)
+    with pytest.raises(DataError, match="train_extra: holds no images"):
+        loaders(own, coarse_classes=(14,))

@@ -196,6 +196,13 @@ def test_fingerprints_of_twins_and_of_older_versions(tmp_path):
         assert same_data(new, names)
     assert not same_data("0" * 16, one)
     assert not same_data("synthetic 31 17", "synthetic 31 18")
+    scenes, older = f"cv0-{one}.{twin.replace('.', '-')}", f"cv0-{one}"
+    validation = f"..{twin.replace('.', '-')}"
+    assert same_data(scenes, older)
+    assert same_data(scenes, validation)
+    assert not same_data(scenes, f"cv0-{twin}.{twin.replace('.', '-')}")
+    assert not same_data(scenes, f"..{one.replace('.', '-')}")
+    assert not same_data(older, validation)  # nothing to compare
     assert same_data(None, None)
     assert not same_data(None, one)
 
