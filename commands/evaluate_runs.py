@@ -2,17 +2,16 @@
 
 import sys
 import tempfile
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from commands import evaluate_images, evaluate_scenes, parts
 from commands.checkpoint_owner import check_owner
-from commands.evaluation_job import Job, checkpoint_file, failure, load_weights
+from commands.evaluation_job import Job, checkpoint_file, failure, load_weights, possible
 from configs.classification_keys import Data
 from configs.segmentation_keys import Scenes
 from data.build import Loaders, Validation, build_loaders, build_scene_validation
 from foundation.files import writing
-from models import ImageSizeError
 from padding import convert_padding
 from records.run_dir import RunDir
 from training import checkpoint, consensus, distributed
@@ -49,9 +48,8 @@ def evaluate_runs(
             job, reasons = _plan(run, which, paddings, overrides, save_predictions, process)
             jobs += [job] if job else []
             failures += reasons
-        if process.is_first and jobs:
-            for text in failures:
-                print(f"will be left out: {text}", file=sys.stderr, flush=True)
+        if jobs:
+            _tell(failures, process)
         for job in jobs:
             failures += _evaluate(job, process)
         if failures:
@@ -67,6 +65,7 @@ def _evaluate(job: Job, process: Process) -> list[str]:
     run, config = job.run, job.config
     task = _OF_TASK[config.task]
     channels_last = is_channels_last(config.train.channels_last, process.device)
+    failures: list[str] = []
     try:
         classes = config.model.num_classes
         loaders = agree(lambda: _loaders(config.data, classes, process, channels_last))
@@ -75,13 +74,18 @@ def _evaluate(job: Job, process: Process) -> list[str]:
         seen[str(file)] = agree(lambda: checkpoint.digest(file))
         consensus.require_same(process, seen)
         set_arithmetic(config.train.precision, config.train.deterministic)
+        paddings, failures = possible(
+            run, job.paddings, lambda padding: task.check_images(config, padding, loaders)
+        )
+        if not paddings:
+            return failures
+        _tell(failures, process)
         model = parts.network(config)
         epochs, step = agree(lambda: load_weights(model, file))
     except SharedError as error:
-        return [failure(run, error)]
+        return [*failures, failure(run, error)]
     prepare(model.to(process.device), channels_last, "off")
-    failures = []
-    for padding in job.paddings:
+    for padding in paddings:
         facts = {"padding": padding, "checkpoint": job.which, "epoch": epochs - 1}
         facts |= {"step": step} if step else {}
         facts |= {"precision": config.train.precision, "data_fingerprint": loaders.fingerprint}
@@ -121,15 +125,17 @@ def _plan(
         on_first(process, lambda: _check_place(run))
     except SharedError as error:
         return None, [failure(run, error)]
-    possible, failures = [], []
-    for padding in paddings or dict.fromkeys([config.model.padding, "zero", "partial"]):
-        try:
-            task.check_padding(config, padding)
-            possible.append(padding)
-        except ImageSizeError as error:
-            failures.append(failure(run, error, padding))
-    job = Job(run, config, which, tuple(possible), save_predictions)
-    return (job if possible else None), failures
+    asked = paddings or dict.fromkeys([config.model.padding, "zero", "partial"])
+    able, failures = possible(run, asked, partial(task.check_padding, config))
+    job = Job(run, config, which, able, save_predictions)
+    return (job if able else None), failures
+
+
+def _tell(failures: list[str], process: Process) -> None:
+    """Say before the work what it will leave out."""
+    if process.is_first:
+        for text in failures:
+            print(f"will be left out: {text}", file=sys.stderr, flush=True)
 
 
 def _check_place(run: RunDir) -> None:

@@ -1,6 +1,5 @@
 """The evaluation of a segmentation run: whole images, tiles, parts of them (Tables 5 to 7)."""
 
-import shutil
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from itertools import chain
@@ -10,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from commands import parts, scene_predictions
 from commands.evaluation_job import Job
 from commands.scene_numbers import scene_numbers, told
 from configs.segmentation_keys import SceneModel, SegmentationConfig
 from data.build import Validation
 from data.interface import FILLER_INDEX, Batch, Loader
-from data.store.predicted import write_prediction
 from foundation.errors import UserError
-from foundation.files import write_json, writing
+from foundation.files import write_json
 from models import build_scene_model, check_scene_size
 from padding import PaddingError
 from records.run_dir import RunDir
@@ -35,6 +34,11 @@ def check_request(save_predictions: bool) -> None:
 def check_padding(config: SegmentationConfig, padding: str) -> None:
     """Raise an ImageSizeError where the network cannot take the tiles under a padding."""
     _check_tile(config.model, padding, config.eval.tile)
+
+
+def check_images(config: SegmentationConfig, padding: str, loaders: Validation) -> None:
+    """Raise a UserError where the network cannot take an image whole under a padding."""
+    parts.check_whole_images(config, loaders.val.smallest, padding)
 
 
 @cache  # the runs of a sweep share their networks
@@ -59,12 +63,22 @@ def evaluate_padding(
     Raises:
         SharedError: an image cannot be read, a file not be written, or nothing is labelled.
     """
-    config, loader = job.config, loaders.val
-    folder = job.run.evaluations / "predictions" / f".{facts['padding']}"
-    keep = None
-    if job.save_predictions:
-        on_first(process, lambda: _make_folders(folder))
-        keep = partial(_save, folder, loader)
+    if not job.save_predictions:
+        return _evaluate(model, loaders.val, job, facts, process)
+    with scene_predictions.new_folder(job.run, facts["padding"], process) as folder:
+        return _evaluate(model, loaders.val, job, facts, process, folder)
+
+
+def _evaluate(
+    model: nn.Module,
+    loader: Loader,
+    job: Job,
+    facts: dict[str, Any],
+    process: Process,
+    folder: Path | None = None,
+) -> str:
+    config = job.config
+    keep = partial(scene_predictions.save, folder, loader) if folder else None
 
     def seen(images: Tensor) -> Tensor:
         with autocast(config.train.precision, images.device):
@@ -84,7 +98,7 @@ def evaluate_padding(
         )
     content = facts | {"split": config.data.split, "tile": config.eval.tile}
     content |= {"flip": config.eval.flip, "count": loader.images} | numbers
-    on_first(process, lambda: _write(job.run, content, folder if job.save_predictions else None))
+    on_first(process, lambda: _write(job.run, content, folder))
     return told(numbers)
 
 
@@ -128,30 +142,8 @@ def own_part(
     return counts, [place for place in index if place != FILLER_INDEX]
 
 
-def _make_folders(folder: Path) -> None:
-    """Make empty folders for predictions, hidden until all are there."""
-    with writing(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        for mode in modes.MODES:
-            (folder / _folder_name(mode)).mkdir(parents=True)
-
-
-def _folder_name(mode: str) -> str:
-    return mode.replace(" ", "_").replace("/", "_")
-
-
-def _save(folder: Path, loader: Loader, mode: str, predicted: Tensor, batch: Batch) -> None:
-    for place, classes in zip(batch.index.tolist(), predicted.cpu().numpy(), strict=True):
-        if place != FILLER_INDEX:
-            file = folder / _folder_name(mode) / f"{loader.name(place)}.png"
-            write_prediction(file, classes)
-
-
 def _write(run: RunDir, content: dict[str, Any], predictions: Path | None) -> None:
     with run.lock_evaluations():
         if predictions:
-            final = predictions.with_name(content["padding"])
-            with writing(final):
-                shutil.rmtree(final, ignore_errors=True)
-                predictions.rename(final)
+            scene_predictions.keep(predictions, content["padding"])
         write_json(run.evaluations / f"{content['padding']}.json", content)

@@ -1,11 +1,14 @@
 """What is to be evaluated of a run, and how its checkpoint is found and read."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from configs.schema import Config
+from foundation.errors import UserError
+from models import ImageSizeError
 from records.run_dir import RunDir
 from training import checkpoint
 
@@ -52,3 +55,23 @@ def failure(run: RunDir, error: Exception, padding: str = "") -> str:
     if not padding and text.startswith(str(run.path)):
         return text
     return f"{run.path}{padding and f', {padding}'}: {text}"
+
+
+def possible(
+    run: RunDir, paddings: Iterable[str], check: Callable[[str], None]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the paddings that pass a check, and the lines that say why others do not.
+
+    Args:
+        run: that is evaluated.
+        paddings: that it is to be evaluated under.
+        check: raises an ImageSizeError or a UserError.
+    """
+    passed, failures = [], []
+    for padding in paddings:
+        try:
+            check(padding)
+            passed.append(padding)
+        except (ImageSizeError, UserError) as error:
+            failures.append(failure(run, error, padding))
+    return tuple(passed), failures

@@ -1,6 +1,6 @@
 """What a run is made of, by its task: the network, the file it starts from, and the loaders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -107,17 +107,24 @@ def check(config: Config, world: int) -> None:
         )
 
 
-def check_whole_images(config: Config, smallest: tuple[int, int]) -> None:
+def check_whole_images(
+    config: Config, smallest: Mapping[str, tuple[int, int]], padding: str = ""
+) -> None:
     """Find what the network cannot evaluate.
 
     Args:
         config: of the run.
-        smallest: least height and width of the validation images that it is to see whole.
+        smallest: height and width, by name, of the lowest and the narrowest of the validation
+            images, which it is to see whole (data/backends/scenes_loader.py).
+        padding: that it is evaluated under; '': the run's own.
 
     Raises:
-        UserError: they are too small for the padding.
+        UserError: one is too small for the padding.
     """
-    try:
-        check_scene_size(partial(network, config), smallest, "data.root")
-    except ImageSizeError as error:
-        raise UserError(f"the smallest validation image of {error}") from None
+    model = config.model.model_copy(update={"padding": padding or config.model.padding})
+    build = partial(network, config.model_copy(update={"model": model}))
+    for name, size in smallest.items():
+        try:
+            check_scene_size(build, size, "data.root")
+        except ImageSizeError as error:
+            raise UserError(f"validation image {name} of {error}") from None

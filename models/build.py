@@ -117,7 +117,8 @@ def _trace(build: Callable[[], nn.Module], size: tuple[int, int], told: str, key
     except PaddingError as error:
         name = {module: name for name, module in model.named_modules()}[error.module]
         raise ImageSizeError(
-            f"{told}: layer {name}: {error}; use larger images ({key}) or another model.padding"
+            f"{told}: layer {name}: {error}; use larger images ({key}) or another "
+            f"padding (model.padding; of an evaluation --padding)"
         ) from None
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]

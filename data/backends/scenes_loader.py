@@ -26,7 +26,8 @@ class ScenesLoader:
     Training: square crops. Validation: whole images, one a batch.
 
     Attributes:
-        smallest: least height and least width of the images, in pixels.
+        smallest: of the image of least height and that of least width, its height and width in
+            pixels, by its name.
 
     Raises:
         DataError: /dev/shm, through which the workers hand over their batches, is too small, or
@@ -41,7 +42,10 @@ class ScenesLoader:
         normalized: Normalized,
     ):
         self.images = steps.images
-        self.smallest = tuple(pairs.sizes.min(axis=0).tolist())
+        self.smallest = {
+            pairs.name(sample): tuple(pairs.sizes[sample].tolist())
+            for sample in pairs.sizes.argmin(axis=0).tolist()
+        }
         self._pairs, self._steps, self._normalized = pairs, steps, normalized
         if isinstance(steps, SceneSteps):
             dataset, pixels = _Crops(pairs, steps.view.crop), steps.share * steps.view.crop**2

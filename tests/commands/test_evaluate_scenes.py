@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import evaluate
-from commands import evaluate_runs, parts
+from commands import evaluate_runs, evaluate_scenes, parts, scene_predictions
 from commands.evaluate_scenes import check_padding, evaluate_padding, own_part
 from commands.evaluation_job import Job
 from configs.load import load
@@ -40,6 +40,8 @@ class Scenes(list):
     def __init__(self, batches):
         super().__init__(batches)
         self.images = len(batches)
+        height, width = batches[0].images.shape[-2:]
+        self.smallest = {self.name(0): (height, width)}
 
     def name(self, sample):
         """Return the file's stem."""
@@ -235,6 +237,36 @@ def test_predictions_are_label_ids(network, scenes, job):
         assert summed(pairs) == result["modes"][mode]["confusion"]
 
 
+def test_commands_that_predict_at_the_same_time(job):
+    """Each has a folder of its own; what killed ones left goes, of older versions as well."""
+    place = job.run.evaluations / "predictions"
+    (place / ".reflect" / "regular").mkdir(parents=True)
+    (place / ".zero.0123abcd").mkdir()
+    (place / ".zero.0123abcd" / ".lock").touch()
+    with scene_predictions.new_folder(job.run, "zero", ALONE) as one:
+        assert [*place.iterdir()] == [one]
+        with scene_predictions.new_folder(job.run, "zero", ALONE) as other:
+            assert {*place.iterdir()} == {one, other}
+            for folder in (one, other):
+                (folder / "regular" / f"{folder.name}.png").touch()
+            scene_predictions.keep(other, "zero")
+        assert {*place.iterdir()} == {one, place / "zero"}
+        assert [file.name for file in (place / "zero").glob("*/*")] == [f"{other.name}.png"]
+        scene_predictions.keep(one, "zero")
+    assert [*place.iterdir()] == [place / "zero"]
+    assert [file.name for file in (place / "zero").glob("*/*")] == [f"{one.name}.png"]
+    assert not list((place / "zero").glob(".*"))
+
+
+def test_a_failed_evaluation_leaves_no_predictions(network, scenes, job):
+    job = replace(job, save_predictions=True)
+    scenes[3] = replace(scenes[3], images=scenes[3].images[..., :2, :2])
+    network = convert_padding(network, "reflect")
+    with pytest.raises(SharedError, match="an image of 2 x 2 px is too small"):
+        evaluated(network, scenes, job)
+    assert [*(job.run.evaluations / "predictions").iterdir()] == []
+
+
 def test_an_image_too_small_for_the_padding(scenes):
     network = convert_padding(nn.Conv2d(3, CLASSES, 61, padding=30), "reflect")
     with pytest.raises(UserError, match="an image of 24 x 40 px is too small: reflect padding"):
@@ -290,6 +322,27 @@ def test_the_command(run, main_of):
     assert sorted(one.name for one in folder.iterdir()) == ["regular", "tile_0", "tile_1_3"]
     assert len(list(folder.glob("*/*.png"))) == 9
     assert not (run.evaluations / "partial.npz").exists()
+
+
+def test_images_too_small_for_one_padding_are_known_before_the_work(run, main_of, monkeypatch):
+    build = evaluate_runs.build_scene_validation
+
+    def small(*arguments):
+        made = build(*arguments)
+        made.val.smallest = {"bochum_000000_000313": (24, 40)}
+        return made
+
+    monkeypatch.setattr(evaluate_runs, "build_scene_validation", small)
+    monkeypatch.setattr(evaluate_scenes, "evaluate_padding", lambda *_: "done")
+    code, out, err = main_of(evaluate.main, run.path, "--padding", "zero", "reflect")
+    assert (code, out.count("evaluated with zero")) == (2, 1)
+    told = f"{run.path}, reflect: validation image bochum_000000_000313 of data.root: 24 x 40 px: "
+    before, after = err.splitlines()
+    assert before.startswith(f"will be left out: {told}layer trunk.mod6.")
+    assert before.endswith("or another padding (model.padding; of an evaluation --padding)")
+    assert after.startswith(f"error: {told}")
+    code, out, err = main_of(evaluate.main, run.path, "--padding", "reflect")
+    assert (code, out, err.count(told), len(err.splitlines())) == (2, "", 1, 1)
 
 
 def test_what_else_is_said_at_once(run, main_of):

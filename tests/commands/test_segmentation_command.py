@@ -151,7 +151,7 @@ REFUSED = {
     ),
     "small images": (
         ("model.padding=reflect", "data.crop_size=48", "eval.tile=48"),
-        "the smallest validation image of data.root: 32 x 64 px",
+        "validation image frankfurt_000000_000000 of data.root: 32 x 64 px",
     ),
 }
 

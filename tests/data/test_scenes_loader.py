@@ -21,7 +21,7 @@ from data.store import pairs
 from data.store.dataset import DataError
 from data.store.labels import IGNORED, NAMES, TO_TRAIN_IDS
 from tests.conftest import ROOT
-from tests.data.streets import loaders, settings, write_streets
+from tests.data.streets import loaders, settings, write_pair, write_streets
 
 
 @pytest.fixture(scope="module")
@@ -331,3 +331,13 @@ def test_only_what_is_used_is_read(streets, monkeypatch):
     train = loaders(streets).train
     monkeypatch.setattr(pairs, "_decoded", lambda file: opened.append(file) or read(file))
     assert sum(len(batch.index) for batch in batches(train)) * 2 == len(opened)
+
+
+def test_the_smallest_images_are_known_by_name(tmp_path):
+    """The lowest and the narrowest: what a padding cannot take is one of them."""
+    root, random = write_streets(tmp_path, each=1), np.random.default_rng(0)
+    assert loaders(root).val.smallest == {"frankfurt_000000_000000": (32, 64)}
+    write_pair(root, "val", "lindau_000000_000000", random, size=(64, 24))
+    write_pair(root, "val", "munster_000000_000000", random, size=(28, 32))
+    expected = {"lindau_000000_000000": (24, 64), "munster_000000_000000": (32, 28)}
+    assert loaders(root).val.smallest == expected
