@@ -31,6 +31,7 @@ from training.precision import set_arithmetic
 _LAYERS = {
     "vgg": ("features.22", "features.32"),
     "resnet": ("layer1", "layer2", "layer3", "layer4"),
+    "wrn": tuple(f"mod{stage}" for stage in range(2, 8)),  # sums, before the next block's BN
 }
 
 
@@ -138,6 +139,10 @@ def _plan(folder: str, layers: list[str], overrides: list[str]) -> _Job:
     """Return what is to be done for a run, after a look at all that can be known before."""
     run = RunDir(Path(folder))
     config = run.config(overrides)
+    if config.task != "classification":
+        raise RunError(
+            f"{run.path}: a run of {config.task}; Fig. 5 is of classification's, give one of those"
+        )
     checkpoint.require(run.checkpoints / checkpoint.BEST)
     arch = config.model.arch
     chosen = tuple(layers) or _LAYERS[next(family for family in _LAYERS if family in arch)]

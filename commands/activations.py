@@ -5,7 +5,8 @@
 
 Writes OUT/<arch>_<padding>_seed<seed>.npz for each run: the images as the network saw them, and of
 each layer the sum of its output over the channels. Without --layers these are the paper's ReLUs,
-features.22 and features.32, for VGG, and the four stages for ResNets.
+features.22 and features.32, for VGG, the four stages for ResNets, and mod2 to mod7 for
+WideResNet-38.
 """
 
 import argparse
