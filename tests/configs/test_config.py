@@ -1,5 +1,7 @@
 """Configuration files: every YAML in the tree, strictness, and messages that name the place."""
 
+import subprocess
+
 import pytest
 
 from configs.load import dump, load
@@ -221,3 +223,17 @@ def test_mistakes_in_sweeps(tmp_path, text, message):
     with pytest.raises(ValueError, match=".") as caught:
         expand(sweep)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_git_ignores_what_the_recipes_write(file):
+    """Runs, what their launches keep, and the data that the project's own commands make."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not in a git repository")
+    config = load(file, LEFT_OPEN.get(file.name, []))
+    places = [f"{config.run.root}/x/config.yaml", f"{config.run.root}.launch/x.log"]
+    if config.data.root.startswith(("data/", "demo")):
+        places.append(f"{config.data.root}/train/x.png")
+    for place in places:
+        done = subprocess.run(["git", "check-ignore", "-q", place], cwd=ROOT)
+        assert done.returncode == 0, place
