@@ -1,9 +1,11 @@
-"""Evaluate the finished runs of a sweep under every padding (Table 4), where that is missing.
+"""Evaluate the finished runs of a sweep under every padding (Tables 4 to 7), where that is missing.
 
     python -m launch.evaluate configs/sweeps/tables_2_3.yaml data.root=/imagenet
     python -m launch.evaluate configs/sweeps/tables_2_3.yaml --padding zero partial --submit slurm
+    python -m launch.evaluate configs/sweeps/table_5.yaml data.root=/cityscapes --save-predictions
 
-Give it the words that the sweep was given. What is there is skipped.
+Give it the words that the sweep was given. What is there is skipped; of segmentation, what is there
+with the eval.tile and eval.flip of the sweep.
 """
 
 import argparse
@@ -29,6 +31,11 @@ def main() -> None:
     """Run the command line."""
     arguments = _arguments()
     runs, processes = options.selected(arguments)
+    if arguments.save_predictions and any(run.config.task != "segmentation" for run in runs):
+        raise UserError(
+            "--save-predictions is for segmentation, and the sweep has other runs; choose a part "
+            "of it with --only task=segmentation, or leave the option out"
+        )
     folder = options.launch_folder(runs)
     lines = ledger(runs)
     unfinished = sum(line.standing.state != "finished" for line in lines)
@@ -36,7 +43,7 @@ def main() -> None:
         print(f"{unfinished} of {len(runs)} runs are not finished, and left out", file=sys.stderr)
     words = [word for word in arguments.overrides if word.partition("=")[0] in EVALUATION_KEYS]
     whole = [
-        evaluation(line.run, arguments.padding, words)
+        evaluation(line.run, arguments.padding, words, arguments.save_predictions)
         for line in lines
         if line.standing.state == "finished"
     ]
@@ -76,6 +83,11 @@ def _arguments() -> argparse.Namespace:
         choices=_SCHEMES,
         default=list(_SCHEMES),
         help="those to evaluate under (default: all four)",
+    )
+    parser.add_argument(
+        "--save-predictions",
+        action="store_true",
+        help="segmentation: label images of every mode, too, as evaluate.py writes them",
     )
     parser.add_argument("--dry-run", action="store_true", help="the exact commands")
     options.add_launch(parser)

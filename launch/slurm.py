@@ -96,7 +96,13 @@ def load_works(submission: Path) -> tuple[list[Work], dict[str, Any]]:
     """Return a submission's works, and the facts that were given with them."""
     content = read_json(submission)
     works = [
-        Work(w["name"], w["directory"], tuple(w["script"]), tuple(w["paddings"]))
+        Work(
+            w["name"],
+            w["directory"],
+            tuple(w["script"]),
+            tuple(w["paddings"]),
+            w.get("asked", {}),  # not in older versions' submissions
+        )
         for w in content.pop("works")
     ]
     return works, content

@@ -1,9 +1,9 @@
 """What is to be done of a run: its training or its evaluations, as plain words for any launcher."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from launch.standing import Standing
 from records.run_dir import GONE, RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
+_PREDICTIONS = "--save-predictions"
 _TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 
@@ -26,12 +27,14 @@ class Work:
         directory: the run's.
         script: train.py or evaluate.py with its arguments, but for the paddings.
         paddings: that it evaluates; none: it trains.
+        asked: what eval/<padding>.json must say, besides that it is of the best checkpoint.
     """
 
     name: str
     directory: str
     script: tuple[str, ...]
     paddings: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def command(self, processes: int) -> list[str]:
         """Return the command line that does it on this machine."""
@@ -43,7 +46,13 @@ class Work:
 
     def _missing(self) -> list[str]:
         run = RunDir(Path(self.directory))
-        return [padding for padding in self.paddings if not is_evaluated(run, padding)]
+        folder = run.evaluations / "predictions" if _PREDICTIONS in self.script else None
+        return [
+            padding
+            for padding in self.paddings
+            if not is_evaluated(run, padding, self.asked)
+            or (folder and not (folder / padding).is_dir())
+        ]
 
     def standing(self) -> Standing:
         """Return how it stands, by what is in the run directory."""
@@ -76,16 +85,35 @@ def training(run: PlannedRun) -> Work:
     return Work(run.config.run.name, str(run.directory.path), script)
 
 
-def evaluation(run: PlannedRun, paddings: Sequence[str], overrides: Sequence[str] = ()) -> Work:
-    """Return the evaluation of a finished run's best checkpoint under these paddings."""
-    directory = str(run.directory.path)
-    script = (str(ROOT / "evaluate.py"), directory, *overrides)
-    return Work(run.config.run.name, directory, script, tuple(paddings))
+def evaluation(
+    run: PlannedRun,
+    paddings: Sequence[str],
+    overrides: Sequence[str] = (),
+    save_predictions: bool = False,
+) -> Work:
+    """Return the evaluation of a finished run's best checkpoint.
+
+    Args:
+        run: the run.
+        paddings: to evaluate it under.
+        overrides: `key.sub=value`, that evaluate.py takes.
+        save_predictions: of segmentation: whether every pixel's class is written, too.
+    """
+    directory, asked = str(run.directory.path), {}
+    if run.config.task == "segmentation":  # the sweep's, whatever the run's config.yaml holds
+        asked = {"tile": run.config.eval.tile, "flip": run.config.eval.flip}
+        told = {f"eval.{key}": f"{value}".lower() for key, value in asked.items()}
+        rest = [word for word in overrides if word.partition("=")[0] not in told]
+        overrides = [*rest, *(f"{key}={value}" for key, value in told.items())]
+    words = (*overrides, *([_PREDICTIONS] if save_predictions else []))
+    script = (str(ROOT / "evaluate.py"), directory, *words)
+    return Work(run.config.run.name, directory, script, tuple(paddings), asked)
 
 
-def is_evaluated(run: RunDir, padding: str) -> bool:
-    """Return whether the best checkpoint's evaluation under a padding is there, and whole."""
+def is_evaluated(run: RunDir, padding: str, asked: Mapping[str, Any]) -> bool:
+    """Return whether the best checkpoint's evaluation under a padding is there, whole, as asked."""
     file = run.evaluations / f"{padding}.json"
     with suppress(UserError):  # damaged: it is made again
-        return file.is_file() and read_json(file).get("checkpoint") == "best"
+        wanted = {"checkpoint": "best", **asked}
+        return file.is_file() and wanted.items() <= read_json(file).items()
     return False
