@@ -1,6 +1,7 @@
 """YAML file, its `base:` chain and dotted overrides -> Config; and back to YAML."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -127,7 +128,7 @@ def _task(entries: dict[str, Entry], unknown: str | None = None) -> str | None:
 
 
 def _with_bases(path: Path, below: tuple[Path, ...]) -> dict[str, Entry]:
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # Path's own raises where links lead in a circle
     if resolved in below:
         raise ConfigError([f"{path}: base: the files inherit from each other in a circle"])
     entries = read(path)

@@ -190,6 +190,9 @@ def test_missing_keys_and_files(tmp_path):
     (tmp_path / "c.yaml").write_text("base: d.yaml\n")
     (tmp_path / "d.yaml").write_text("base: c.yaml\n")
     assert "in a circle" in problems(tmp_path / "c.yaml")[0]
+    loop = tmp_path / "loop.yaml"
+    loop.symlink_to(loop)
+    assert problems(loop) == [f"{loop}: cannot read it: Too many levels of symbolic links"]
 
 
 @pytest.mark.parametrize(
