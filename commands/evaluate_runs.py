@@ -7,7 +7,14 @@ from pathlib import Path
 
 from commands import evaluate_images, evaluate_scenes, parts
 from commands.checkpoint_owner import check_owner
-from commands.evaluation_job import Job, checkpoint_file, failure, load_weights, possible
+from commands.evaluation_job import (
+    Job,
+    check_comparable,
+    checkpoint_file,
+    failure,
+    load_weights,
+    possible,
+)
 from configs.classification_keys import Data
 from configs.segmentation_keys import Scenes
 from data.build import Loaders, Validation, build_loaders, build_scene_validation
@@ -73,6 +80,7 @@ def _evaluate(job: Job, process: Process) -> list[str]:
         seen = {"the data set's fingerprint": loaders.fingerprint}
         seen[str(file)] = agree(lambda: checkpoint.digest(file))
         consensus.require_same(process, seen)
+        on_first(process, lambda: check_comparable(run, loaders.fingerprint))
         set_arithmetic(config.train.precision, config.train.deterministic)
         paddings, failures = possible(
             run, job.paddings, lambda padding: task.check_images(config, padding, loaders)

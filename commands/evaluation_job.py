@@ -9,7 +9,9 @@ from torch import nn
 from configs.schema import Config
 from foundation.errors import UserError
 from models import ImageSizeError
+from records.errors import RunError
 from records.run_dir import RunDir
+from records.sessions import data_fingerprints
 from training import checkpoint
 
 
@@ -47,6 +49,26 @@ def load_weights(model: nn.Module, file: Path) -> tuple[int, int]:
     saved = checkpoint.load(file)
     checkpoint.load_weights(model, saved)
     return saved["epochs_done"], saved.get("step", 0)
+
+
+def check_comparable(run: RunDir, fingerprint: str) -> None:
+    """Refuse an evaluation whose data nobody could hold against the run's (configs/same_data.py).
+
+    Args:
+        run: the run.
+        fingerprint: of the data to evaluate on; without the coarse part its last part alone.
+
+    Raises:
+        RunError: runs of older versions lack that part.
+    """
+    if not fingerprint.startswith(".."):
+        return
+    known = data_fingerprints(run)
+    if known and all(one.count(".") < 2 for one in known):
+        raise RunError(
+            "recorded by an older version, whose data only the whole set can be compared with; "
+            "evaluate it where leftImg8bit/train_extra/ and gtCoarse/ are, too (data.root)"
+        )
 
 
 def failure(run: RunDir, error: Exception, padding: str = "") -> str:

@@ -17,6 +17,7 @@ from configs.load import load
 from data.build import Validation
 from data.interface import FILLER_INDEX, FILLER_LABEL, Batch
 from foundation.errors import UserError
+from foundation.files import write_json
 from models import ImageSizeError
 from padding import convert_padding
 from records.iou import CLASSES, miou
@@ -343,6 +344,23 @@ def test_images_too_small_for_one_padding_are_known_before_the_work(run, main_of
     assert after.startswith(f"error: {told}")
     code, out, err = main_of(evaluate.main, run.path, "--padding", "reflect")
     assert (code, out, err.count(told), len(err.splitlines())) == (2, "", 1, 1)
+
+
+def test_an_older_runs_data_is_compared_whole(run, monkeypatch, main_of):
+    """Of a set without its coarse part it knows nothing."""
+    build = evaluate_runs.build_scene_validation
+    monkeypatch.setattr(
+        *(evaluate_runs, "build_scene_validation"),
+        lambda *arguments: replace(build(*arguments), fingerprint="..c-d"),
+    )
+    monkeypatch.setattr(evaluate_scenes, "evaluate_padding", lambda *_: "done")
+    for known, code in (("cv0-a.b", 2), ("cv0-a.b.c-d", 0)):
+        write_json(run.environment_file, {"data_fingerprint": known, "resumed": []})
+        assert main_of(evaluate.main, run.path, "--padding", "zero")[0] == code
+    write_json(run.environment_file, {"data_fingerprint": "cv0-a.b", "resumed": []})
+    _, _, err = main_of(evaluate.main, run.path, "--padding", "zero")
+    assert err.startswith(f"error: {run.path}: recorded by an older version, whose data only the w")
+    assert len(err.splitlines()) == 1
 
 
 def test_what_else_is_said_at_once(run, main_of):
