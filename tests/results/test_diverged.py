@@ -129,7 +129,7 @@ def test_which_images_are_known_without_a_diverged_run(tmp_path, monkeypatch):
         [predictions(run, padding) for run in runs if run.padding == padding and run.best > 1]
         for padding in ("zero", "partial")
     )
-    note = "Without 1 diverged runs: resnet50_zero_seed2 (diverged: less than half"
+    note = "Without 1 diverged run: resnet50_zero_seed2 (diverged: less than half"
     counts, images, classes = known_tables(runs)
     gains = len(gained(zero, partial)), len(gained(partial, zero))
     assert counts.rows == (("resnet50", "2", "3", "200", *map(str, gains)),)
@@ -145,11 +145,11 @@ def test_which_images_are_known_without_a_diverged_run(tmp_path, monkeypatch):
     assert f"wrong in all 2 zero runs, right in all 3 partial runs: {gains[0]} images" in (
         words(drawn["fig_4_resnet50"])
     )
-    assert "With 1 diverged runs: resnet50_zero_seed2 (diverged" in words(drawn["fig_1_best"])
+    assert "With 1 diverged run: resnet50_zero_seed2 (diverged" in words(drawn["fig_1_best"])
     sound = [run for run in runs if run.best > 1]
     assert "diverged" not in words(accuracies(sound)) + words(where(zero, partial, "resnet50"))
     assert not any("diverged" in note for table in known_tables(sound) for note in table.notes)
-    with pytest.raises(RunError, match=r"evaluate.py makes them\. Without 1 diverged runs"):
+    with pytest.raises(RunError, match=r"evaluate.py makes them\. Without 1 diverged run"):
         zero_and_partial([run for run in runs if run.padding == "partial" or run.best < 1])
 
 
@@ -164,7 +164,7 @@ def test_the_ledger_and_a_comparison_name_diverged_runs(tmp_path):
     assert not any("iverged" in note for note in ledger_table(b).notes)
     [compared, *_] = compare_tables(b, a)
     [note] = [note for note in compared.notes if "diverged" in note]
-    assert note.startswith("B: With 1 diverged runs: resnet50_zero_seed2 (diverged: less than")
+    assert note.startswith("B: With 1 diverged run: resnet50_zero_seed2 (diverged: less than")
 
 
 def test_figures_of_scenes_without_a_diverged_run(tmp_path, monkeypatch):
@@ -178,4 +178,4 @@ def test_figures_of_scenes_without_a_diverged_run(tmp_path, monkeypatch):
     make_figures(collect(tmp_path), tmp_path / "figures")
     border = words(drawn["border_deeplabv3plus_wrn38_cv2"])
     assert "partial (2 seeds)" in border
-    assert "Without 1 diverged runs: deeplabv3plus_wrn38_cv2_partial_seed2" in border
+    assert "Without 1 diverged run: deeplabv3plus_wrn38_cv2_partial_seed2" in border
