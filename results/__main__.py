@@ -8,20 +8,14 @@ python -m results compare runs_a runs_b
 """
 
 import argparse
-import math
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from foundation.errors import UserError, run_command
-from results.collect import Run, collect, has_runs, of_task
-from results.output import NOTES_SUFFIX, show
+from foundation.errors import run_command
+from results import actions
+from results.output import NOTES_SUFFIX
 from results.printed import MARGIN
 from results.render import SUFFIXES
-from results.tables.claims import claims_tables
-from results.tables.epochs import epochs_table
-from results.tables.errata import errata_table
-from results.tables.make_tables import make_tables
-from results.tables.measured import measured_tables
 
 
 def main() -> None:
@@ -32,20 +26,14 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, add in (
-        ("tables", _add_tables),
-        ("claims", _add_claims),
-        ("figures", _add_figures),
-        ("report", _add_report),
-        ("compare", _add_compare),
-    ):
-        add(commands, name)
+    for add in (_add_tables, _add_claims, _add_figures, _add_report, _add_compare):
+        add(commands)
     arguments = parser.parse_args()
     arguments.do(arguments)
 
 
-def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _tables, "Tables 1 to 7 beside the paper's")
+def _add_tables(commands: argparse._SubParsersAction) -> None:
+    one = _command(commands, actions.tables, "Tables 1 to 7 beside the paper's")
     _add_runs(one, default=Path("runs"))
     one.add_argument(
         "--benchmarks",
@@ -72,24 +60,8 @@ def _add_tables(commands: argparse._SubParsersAction, name: str) -> None:
     )
 
 
-def _benchmarks(arguments: argparse.Namespace) -> Path:
-    """Return the folder of the benchmarks' files, which need not be there unless it was named."""
-    named = arguments.benchmarks
-    if named and not named.is_dir():
-        raise UserError(f"--benchmarks {named}: there is no such folder")
-    return named or arguments.runs / "benchmarks"
-
-
-def _tables(arguments: argparse.Namespace) -> None:
-    made = measured_tables(_benchmarks(arguments), arguments.columns)
-    if not made or has_runs(arguments.runs):  # Table 1 needs no runs
-        runs = collect(arguments.runs)
-        made += make_tables(runs, arguments.seeds, arguments.stdev, arguments.columns)
-    show(made, arguments.format, arguments.out)
-
-
-def _add_claims(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _claims, "the paper's claims, tested on its runs and on ours")
+def _add_claims(commands: argparse._SubParsersAction) -> None:
+    one = _command(commands, actions.claims, "the paper's claims, tested on its runs and on ours")
     _add_runs(one, default=None)
     _add_form(one)
     one.add_argument(
@@ -115,19 +87,8 @@ def _add_accuracy(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _claims(arguments: argparse.Namespace) -> None:
-    if not 0 < arguments.margin < math.inf:
-        raise UserError(f"--margin {arguments.margin:g}: give a positive number of points")
-    runs = collect(arguments.runs) if arguments.runs else []
-    made = claims_tables(runs, arguments.measure, arguments.margin)
-    if images := of_task(runs, "classification"):
-        made.append(epochs_table(images, arguments.accuracy))
-    made += [errata_table()] if images or not runs else []
-    show(made, arguments.format, arguments.out)
-
-
-def _add_figures(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _figures, "Figures 1 to 8, as SVG and PNG")
+def _add_figures(commands: argparse._SubParsersAction) -> None:
+    one = _command(commands, actions.figures, "Figures 1 to 8, as SVG and PNG")
     told = "folder of run directories (default: runs; without it, Fig. 2 alone, which needs none)"
     one.add_argument("--runs", type=Path, help=told)
     one.add_argument("--out", type=Path, required=True, help="folder for the figures")
@@ -141,27 +102,11 @@ def _add_figure_sources(one: argparse.ArgumentParser) -> None:
         help="the images' folder, for Figs. 4 and 6 to 8 (default: the runs' data.root)",
     )
     one.add_argument("--activations", type=Path, help="what commands.activations wrote, for Fig. 5")
+    _add_accuracy(one)
 
 
-def _figures(arguments: argparse.Namespace) -> None:
-    from results.figures.make import make_figures  # matplotlib, for those who draw
-
-    runs = _runs_or_none(arguments.runs)
-    for told in make_figures(runs, arguments.out, arguments.activations, arguments.data):
-        print(told.line)
-
-
-def _runs_or_none(named: Path | None) -> list[Run]:
-    """Return the runs of a folder; of the default one none where there is no such folder."""
-    root = named or Path("runs")
-    if named is None and not root.exists():
-        print(f"no folder {root}: what needs runs is not drawn (--runs)", file=sys.stderr)
-        return []
-    return collect(root)
-
-
-def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _report, "all of it as one HTML page that needs no network")
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    one = _command(commands, actions.report, "all of it as one HTML page that needs no network")
     _add_runs(one, default=Path("runs"))
     one.add_argument("--out", type=Path, default=Path("report.html"), help="(default: report.html)")
     one.add_argument("--benchmarks", type=Path, help="as for tables")
@@ -169,16 +114,8 @@ def _add_report(commands: argparse._SubParsersAction, name: str) -> None:
     _add_figure_sources(one)
 
 
-def _report(arguments: argparse.Namespace) -> None:
-    from results.report import write_report  # matplotlib and Jinja2, for those who draw
-
-    sources = (_benchmarks(arguments), arguments.activations)
-    write_report(arguments.runs, arguments.out, arguments.seeds, sources, arguments.data)
-    print(f"{arguments.out}: written")
-
-
-def _add_compare(commands: argparse._SubParsersAction, name: str) -> None:
-    one = _command(commands, name, _compare, "two sets of runs side by side, class by class")
+def _add_compare(commands: argparse._SubParsersAction) -> None:
+    one = _command(commands, actions.compare, "two sets of runs side by side, class by class")
     one.add_argument("a", type=Path, help="a folder of run directories, or one of them")
     one.add_argument("b", type=Path, help="the other")
     one.add_argument(
@@ -188,18 +125,11 @@ def _add_compare(commands: argparse._SubParsersAction, name: str) -> None:
     _add_form(one)
 
 
-def _compare(arguments: argparse.Namespace) -> None:
-    from results.compare import compare_tables
-
-    sides = [collect(side) for side in (arguments.a, arguments.b)]
-    made = compare_tables(*sides, arguments.padding)
-    show(made, arguments.format, arguments.out)
-
-
 def _command(
-    commands: argparse._SubParsersAction, name: str, do: object, told: str
+    commands: argparse._SubParsersAction, do: Callable[[argparse.Namespace], None], told: str
 ) -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
+    """Add the command that is named as what it does."""
+    one = commands.add_parser(do.__name__, help=told, description=f"{told[0].upper()}{told[1:]}.")
     one.set_defaults(do=do)
     return one
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from foundation.files import write_atomically, writing
 from results.collect import Run, collect, of_task
 from results.departures import departures, recipe_table
+from results.figures.choices import Choices
 from results.figures.make import make_figures
 from results.figures.planned import Told
 from results.printed import MARGIN
@@ -26,7 +27,7 @@ from results.tables.measured import measured_tables
 
 
 def write_report(
-    root: Path, out: Path, seeds: int | None, sources: tuple[Path, Path | None], data: Path | None
+    root: Path, out: Path, seeds: int | None, benchmarks: Path, choices: Choices
 ) -> None:
     """Write the page.
 
@@ -34,17 +35,16 @@ def write_report(
         root: folder of run directories.
         out: file to write; an older one is replaced.
         seeds: runs of a complete row; None: the paper's.
-        sources: the folder of the benchmarks' files, and that of commands.activations or None.
-        data: the images' folder; None: the runs' own data.root.
+        benchmarks: folder of the benchmarks' files.
+        choices: what the figures are made of.
 
     Raises:
         RunError: as `collect`.
         FileError: `out` cannot be written.
     """
     runs = collect(root)
-    benchmarks, activations = sources
     with tempfile.TemporaryDirectory() as folder:
-        made = make_figures(runs, Path(folder), activations, data)
+        made = make_figures(runs, Path(folder), choices)
         figures = [
             (told.caption, _alternative(told), _embedded(Path(folder), told.name))
             for told in made
@@ -64,7 +64,7 @@ def write_report(
         finished=sum(run.finished for run in runs),
         total=len(runs),
         departures=departures(runs),
-        sections=_sections(runs, seeds, benchmarks),
+        sections=_sections(runs, seeds, benchmarks, choices.accuracy),
         figures=figures,
         missing=[told.line for told in made if told.reason is not None],
     )
@@ -74,7 +74,7 @@ def write_report(
 
 
 def _sections(
-    runs: list[Run], seeds: int | None, benchmarks: Path
+    runs: list[Run], seeds: int | None, benchmarks: Path, accuracy: float | None
 ) -> list[tuple[str, str, list[Table]]]:
     """Return the page's parts that are tables: anchor, heading, tables."""
     images, scenes = of_task(runs, "classification"), of_task(runs, "segmentation")
@@ -82,7 +82,7 @@ def _sections(
     for measure in MEASURES if images else ():
         claims += claims_tables(images, measure, MARGIN)
     claims += claims_tables(scenes, "best", MARGIN) if scenes else []
-    claims += [epochs_table(images), *known_tables(images)] if images else []
+    claims += [epochs_table(images, accuracy), *known_tables(images)] if images else []
     tables = [*measured_tables(benchmarks), *make_tables(runs, seeds, "sample")]
     parts = [
         ("claims", "What the runs show", claims),

@@ -11,6 +11,7 @@ from results.departures import not_imagenet
 from results.figures import style
 from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
+from results.figures.choices import NONE, Choices
 from results.figures.contact_sheet import contact_sheet, images
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer
@@ -25,9 +26,7 @@ from results.render import file_name
 _COMMAND = "python -m commands.activations RUN_DIR ... --images INDEX ... --out FOLDER"
 
 
-def make_figures(
-    runs: list[Run], out: Path, activations: Path | None = None, data: Path | None = None
-) -> list[Told]:
+def make_figures(runs: list[Run], out: Path, choices: Choices = NONE) -> list[Told]:
     """Write the figures as <name>.svg and <name>.png, and tell of each, in the paper's order.
 
     The paper's numbers are drawn beside the runs' own where nothing sets those apart from it.
@@ -35,14 +34,13 @@ def make_figures(
     Args:
         runs: as `collect` returns them, of one task or both.
         out: folder, made where there is none.
-        activations: folder of what commands/activations.py wrote (Fig. 5).
-        data: the images' folder (Figs. 4, 6 to 8); None: the runs' own data.root.
+        choices: what else they are made of.
 
     Raises:
         FileError: `out` cannot be written.
     """
-    planned = _of_images(of_task(runs, "classification"), activations, data)
-    planned += of_scenes(of_task(runs, "segmentation"), data)
+    planned = _of_images(of_task(runs, "classification"), choices)
+    planned += of_scenes(of_task(runs, "segmentation"), choices)
     told = []
     for one in planned:
         reason = None
@@ -54,12 +52,14 @@ def make_figures(
     return told
 
 
-def _of_images(runs: list[Run], activations: Path | None, data: Path | None) -> list[Planned]:
+def _of_images(runs: list[Run], choices: Choices) -> list[Planned]:
     """Return what can be drawn of classification runs; without any, of no runs at all."""
     told = "Fig. 2: what partial convolution based padding does"
     drawing = Planned("fig_2_padding", told, padding_layer)
+    maps = _activations(choices.activations)
     if not runs:
-        return [drawing, *(_activations(activations) if activations else [])]
+        return [drawing, *(maps if choices.activations else [])]
+    epochs = partial(curves, accuracy=choices.accuracy)
     paper = not not_imagenet(runs)
     dots = [
         Planned(f"fig_1_{measure}", told, partial(accuracies, runs, measure, paper), NUMBERS)
@@ -68,9 +68,9 @@ def _of_images(runs: list[Run], activations: Path | None, data: Path | None) -> 
     return [
         *dots,
         drawing,
-        *of_panels(runs, "fig_3", "Fig. 3: accuracy over the epochs", curves, _EPOCHS),
-        *of_panels(runs, "fig_4", _GAINED, partial(_sheet, data), NUMBERS),
-        *_activations(activations),
+        *of_panels(runs, "fig_3", "Fig. 3: accuracy over the epochs", epochs, _EPOCHS),
+        *of_panels(runs, "fig_4", _GAINED, partial(_sheet, choices), NUMBERS),
+        *maps,
         *of_panels(runs, "where", "Where partial padding helps", _where, NUMBERS),
         *of_panels(runs, "runs", RUNS, each_run),
     ]
@@ -88,10 +88,9 @@ def _own(runs: list[Run]) -> list[Predictions]:
     return [predictions(run, run.padding) for run in runs]
 
 
-def _sheet(data: Path | None, runs: list[Run]) -> Figure:
+def _sheet(choices: Choices, runs: list[Run]) -> Figure:
     zero, partial, notes = zero_and_partial(runs)
-    settings = zero[0].settings
-    split = images(data or Path(settings["data.root"]), settings.get("data.exclude"))
+    split = images(choices.images(zero[0]), zero[0].settings.get("data.exclude"))
     return contact_sheet(_own(zero), _own(partial), split, zero[0].arch, notes)
 
 

@@ -142,6 +142,7 @@ def test_command_line(papers_runs, tmp_path, main_of):  # noqa: F811
         run_command(main)
 
     code, text, _ = main_of(main, "claims", "--runs", papers_runs, "--accuracy", "74.9")
+    assert code == 0
     rows_ = [line.split("|") for line in text.splitlines() if line.startswith("| resnet50_")]
     assert {cells[2].strip() for cells in rows_ if len(cells) == 9} == {"74.9"}
     code, _, told = main_of(run, "tables", "--seeds", "0")

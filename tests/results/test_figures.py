@@ -24,6 +24,7 @@ from results.collect import collect
 from results.figures import style
 from results.figures.accuracies import accuracies
 from results.figures.activation_maps import activation_maps, comparable, read_activations
+from results.figures.choices import Choices
 from results.figures.curves import curves
 from results.figures.drawing import padding_layer, ratio, window
 from results.figures.each_run import each_run
@@ -107,7 +108,7 @@ def test_what_cannot_be_made_is_named(tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "x.npz").write_bytes(b"PK no archive")
-    told = make_figures(runs, tmp_path / "out", maps)
+    told = make_figures(runs, tmp_path / "out", Choices(maps))
     missing = [one.line for one in told if one.reason is not None]
     assert missing[:3] == [
         "fig_1_best: no run is finished",
@@ -324,7 +325,7 @@ def test_activations_are_those_of_a_hook_by_hand(trained, images, tmp_path, main
                     image = image.astype(np.float64)
                     assert ratio_ == pytest.approx(image[ring].mean() / image[~ring].mean())
 
-    told = make_figures(collect(trained), tmp_path / "figures", maps)
+    told = make_figures(collect(trained), tmp_path / "figures", Choices(maps))
     assert "fig_5_resnet18" in lines_of(told)
     assert_valid(tmp_path / "figures", "fig_5_resnet18")
     [compared] = comparable(read_activations(maps)).values()

@@ -164,7 +164,7 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
     lines = lines_of(make_figures(collect(runs), tmp_path / "out"))
     told = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert told[f"border_{TINY}_cv0"] == "no evaluations; run evaluate.py on the run directories"
-    assert told[f"fig_6_{TINY}_cv0"].startswith("no predictions of a zero and of a partial run;")
+    assert told[f"fig_6_{TINY}_cv0"].startswith("no evaluation of a zero and of a partial run;")
     assert told["fig_7_left_out"].startswith(f"no images in {tmp_path}/nowhere/leftImg8bit/val")
     going = write_scene_run(tmp_path / "going", "zero", 1, 60, finish=False)
     told = make_figures(collect(going.path), tmp_path / "out2")
@@ -173,6 +173,25 @@ def test_what_cannot_be_drawn_is_named(study, tmp_path):
     write_scene_evaluation(run, "partial", (60, 61, 62))
     with pytest.raises(RunError, match="name the folder of leftImg8bit/ and gtFine/ with --data"):
         changed(pair_of(study / "runs"), "tile 0", tmp_path)
+
+
+def test_the_pair_is_that_of_tables_6_and_7_or_none(copy, study, tmp_path):
+    """And `~` in data.root, as training takes it."""
+    for file in copy.glob("*/config.yaml"):
+        text = file.read_text().replace(f"{study}/data", "~/data")
+        assert "~/data" in text
+        file.write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(study))
+        assert f"fig_6_{TINY}_cv0" in lines_of(make_figures(collect(copy), tmp_path / "out"))
+        lacking = pair_of(copy)[1].run.path
+        shutil.rmtree(lacking / "eval" / "predictions")
+        lines = lines_of(make_figures(collect(copy), tmp_path / "out"))
+    for name in ("fig_6", "fig_8"):
+        assert (
+            f"{name}_{TINY}_cv0: no predictions of the pair with the closest regular mIoU; "
+            f"python evaluate.py {lacking} --save-predictions makes them" in lines
+        )
 
 
 def test_a_stale_evaluation_costs_its_own_figures_alone(copy, study, tmp_path, main_of):
