@@ -19,7 +19,7 @@ from foundation.errors import UserError
 from foundation.files import write_json
 from models import build_scene_model, check_scene_size
 from padding import PaddingError
-from records.run_dir import RunDir
+from records.run_dir import RunDir, evaluation_name
 from tasks import modes
 from training.distributed import Process, SharedError, agree, gather, on_first, sum_over_processes
 from training.precision import autocast
@@ -51,13 +51,13 @@ def _check_tile(model: SceneModel, padding: str, tile: int) -> None:
 def evaluate_padding(
     model: nn.Module, loaders: Validation, job: Job, facts: dict[str, Any], process: Process
 ) -> str:
-    """Evaluate a model in all modes, write eval/<padding>.json and return what is said of it.
+    """Evaluate a model in all modes, write eval/<name>.json and return what is said of it.
 
     Args:
         model: the network under a padding.
         loaders: of this process.
         job: what it is of; with its save_predictions, PNGs are written as well.
-        facts: what the JSON says first; `padding` is the file's name.
+        facts: what the JSON says first, `padding` with it.
         process: all call this together.
 
     Raises:
@@ -65,7 +65,8 @@ def evaluate_padding(
     """
     if not job.save_predictions:
         return _evaluate(model, loaders.val, job, facts, process)
-    with scene_predictions.new_folder(job.run, facts["padding"], process) as folder:
+    name = evaluation_name(facts["padding"], job.config.eval.flip)
+    with scene_predictions.new_folder(job.run, name, process) as folder:
         return _evaluate(model, loaders.val, job, facts, process, folder)
 
 
@@ -143,7 +144,8 @@ def own_part(
 
 
 def _write(run: RunDir, content: dict[str, Any], predictions: Path | None) -> None:
+    name = evaluation_name(content["padding"], content["flip"])
     with run.lock_evaluations():
         if predictions:
-            scene_predictions.keep(predictions, content["padding"])
-        write_json(run.evaluations / f"{content['padding']}.json", content)
+            scene_predictions.keep(predictions, name)
+        write_json(run.evaluations / f"{name}.json", content)

@@ -20,7 +20,7 @@ _LOCK = ".lock"  # in a hidden folder, held by the command that fills it
 
 
 @contextmanager
-def new_folder(run: RunDir, padding: str, process: Process) -> Iterator[Path]:
+def new_folder(run: RunDir, name: str, process: Process) -> Iterator[Path]:
     """Give out a folder that all processes of this command share, and no other command has.
 
     Unless it is put in place (`keep`) it is gone after the block, however that ends. What killed
@@ -28,14 +28,14 @@ def new_folder(run: RunDir, padding: str, process: Process) -> Iterator[Path]:
 
     Args:
         run: the run.
-        padding: that it is evaluated under.
+        name: of the evaluation.
         process: all call this together.
 
     Raises:
         SharedError: it cannot be made.
     """
     held: list[IO[str]] = []  # by the first process
-    folder = on_first(process, lambda: _make(run, padding, held))
+    folder = on_first(process, lambda: _make(run, name, held))
     try:
         yield folder
     finally:
@@ -52,22 +52,22 @@ def save(folder: Path, loader: Loader, mode: str, predicted: Tensor, batch: Batc
             write_prediction(file, classes)
 
 
-def keep(folder: Path, padding: str) -> None:
+def keep(folder: Path, name: str) -> None:
     """Put a folder in the place of those before; the run's evaluations are locked meanwhile.
 
     Raises:
         FileError: it cannot be put there.
     """
-    final = folder.with_name(padding)
+    final = folder.with_name(name)
     with writing(final):
         (folder / _LOCK).unlink()
         shutil.rmtree(final, ignore_errors=True)
         folder.rename(final)
 
 
-def _make(run: RunDir, padding: str, held: list[IO[str]]) -> Path:
+def _make(run: RunDir, name: str, held: list[IO[str]]) -> Path:
     place = run.evaluations / "predictions"
-    folder = place / f".{padding}.{uuid4().hex[:8]}"
+    folder = place / f".{name}.{uuid4().hex[:8]}"
     with run.lock_evaluations(), writing(place):  # between mkdir and lock it looks abandoned
         for left in place.glob(".*"):
             if left.is_dir() and is_locked(left / _LOCK) is False:

@@ -11,7 +11,7 @@ from foundation.errors import UserError
 from foundation.files import read_json
 from launch.expand import PlannedRun
 from launch.standing import Standing
-from records.run_dir import GONE, RunDir
+from records.run_dir import GONE, RunDir, evaluation_name
 
 ROOT = Path(__file__).resolve().parent.parent
 _PREDICTIONS = "--save-predictions"
@@ -51,7 +51,7 @@ class Work:
             padding
             for padding in self.paddings
             if not is_evaluated(run, padding, self.asked)
-            or (folder and not (folder / padding).is_dir())
+            or (folder and not (folder / _name(padding, self.asked)).is_dir())
         ]
 
     def standing(self) -> Standing:
@@ -112,8 +112,12 @@ def evaluation(
 
 def is_evaluated(run: RunDir, padding: str, asked: Mapping[str, Any]) -> bool:
     """Return whether the best checkpoint's evaluation under a padding is there, whole, as asked."""
-    file = run.evaluations / f"{padding}.json"
+    file = run.evaluations / f"{_name(padding, asked)}.json"
     with suppress(UserError):  # damaged: it is made again
         wanted = {"checkpoint": "best", **asked}
         return file.is_file() and wanted.items() <= read_json(file).items()
     return False
+
+
+def _name(padding: str, asked: Mapping[str, Any]) -> str:
+    return evaluation_name(padding, asked.get("flip", False))

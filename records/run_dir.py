@@ -27,6 +27,15 @@ GONE = "its process is gone"  # the reason of a run that could not say why it en
 Status = Literal["running", "interrupted", "failed", "finished"]
 
 
+def evaluation_name(padding: str, flip: bool = False) -> str:
+    """Return the name, without suffix, of an evaluation's files in eval/.
+
+    One with mirror images averaged in (`eval.flip`) has its own: it is another reading, shown
+    beside the first.
+    """
+    return f"{padding}_flip" if flip else padding
+
+
 @dataclass(frozen=True)
 class RunDir:
     """The paths of one run."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from configs.same_data import same_data
 from records.errors import RunError
+from records.run_dir import evaluation_name
 from results.collect import Run
 
 
@@ -36,9 +37,9 @@ def checked(run: Run, padding: str) -> dict[str, Any]:
 
 def place(run: Run, padding: str) -> str:
     """Return the evaluation's file, for messages."""
-    return f"{run.path}/eval/{padding}.json"
+    return f"{run.path}/eval/{evaluation_name(padding, run.flip)}.json"
 
 
 def again(run: Run, padding: str) -> str:
     """Return how an evaluation is made anew, for messages."""
-    return f"run evaluate.py {run.path} --padding {padding}"
+    return f"run evaluate.py {run.path} --padding {padding}{' eval.flip=true' * run.flip}"

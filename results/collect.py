@@ -1,6 +1,6 @@
 """Run directories -> runs in memory, refusing what does not belong in one table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from records import metrics_log, summary
 from records.errors import RunError
 from records.finished import finished_rows
 from records.metrics_log import Row
-from records.run_dir import RunDir
+from records.run_dir import RunDir, evaluation_name
 from records.score import SCORES
 from records.sessions import data_fingerprints, weights_digest
 from results import printed
@@ -46,6 +46,8 @@ class Run:
         val_count: validation images.
         fingerprint: of the data set, None where environment.json is missing.
         evaluations: {padding: content of eval/<padding>.json} (Tables 4, 6, 7).
+        mirrored: {padding: content of eval/<padding>_flip.json}, with mirror images averaged in.
+        flip: whether those are its `evaluations` (`read_mirrored`).
         rows: one for each finished epoch, of a run that goes on as well.
         failure: why it failed, None unless it did.
     """
@@ -61,6 +63,8 @@ class Run:
     val_count: int | None = None
     rows: tuple[Row, ...] = ()
     failure: str | None = None
+    mirrored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    flip: bool = False
 
     @property
     def arch(self) -> str:
@@ -91,6 +95,11 @@ class Run:
     def panel(self) -> str:
         """What it is compared within: its network and its split."""
         return f"{self.arch} {self.split}".rstrip()
+
+
+def read_mirrored(runs: list[Run]) -> list[Run]:
+    """Return the runs with the evaluations in which mirror images were averaged in, alone."""
+    return [replace(run, evaluations=run.mirrored, mirrored={}, flip=True) for run in runs]
 
 
 def has_runs(root: Path) -> bool:
@@ -141,13 +150,13 @@ def _read(run: RunDir) -> Run:
         settings[_WEIGHTS[settings["task"]]] = f"sha256 {digest[:16]}"
     # The fullest that a session recorded: older versions wrote its first part alone.
     fingerprint = max(data_fingerprints(run), key=len, default=None)
-    evaluations = _evaluations(run.evaluations)
+    evaluations, mirrored = (_evaluations(run.evaluations, flip) for flip in (False, True))
     if not finished:
         rows = metrics_log.read(run.metrics_file) if run.metrics_file.is_file() else []
         status = run.status()
         failure = status.get("reason", "") if status.get("status") == "failed" else None
         base = (run.path, settings, finished, fingerprint, evaluations)
-        return Run(*base, rows=tuple(rows), failure=failure)
+        return Run(*base, rows=tuple(rows), failure=failure, mirrored=mirrored)
     # From the log itself: summary.json says that the run is finished, the rows say with what.
     score = SCORES[settings["task"]]
     rows = finished_rows(run, settings[score.length_key], score)
@@ -158,6 +167,7 @@ def _read(run: RunDir) -> Run:
         finished=finished,
         fingerprint=fingerprint,
         evaluations=evaluations,
+        mirrored=mirrored,
         best=float(score.value(top)),
         best_epoch=top["epoch"],
         last5_avg=summary.last5_avg(rows, score),
@@ -176,18 +186,20 @@ def _settings(file: Path) -> dict[str, Any]:
     return settings
 
 
-def _evaluations(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what evaluate.py wrote; files of other names may lie beside it."""
+def _evaluations(folder: Path, flip: bool) -> dict[str, dict[str, Any]]:
+    """Return what evaluate.py wrote, by padding; files of other names may lie beside it."""
+    known = {evaluation_name(padding, flip): padding for padding in printed.PADDINGS}
     evaluations = {}
     for file in sorted(folder.glob("*.json")):
         try:
             content = read_json(file)
         except FileError:
-            if file.stem in printed.PADDINGS:
+            if file.stem in known:
                 raise
             continue
-        if file.stem in printed.PADDINGS or content.get("padding") == file.stem:
-            evaluations[file.stem] = content
+        padding = known.get(file.stem, content.get("padding"))
+        if isinstance(padding, str) and file.stem == evaluation_name(padding, flip):
+            evaluations[padding] = content
     return evaluations
 
 

@@ -17,7 +17,7 @@ from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.class_iou import class_iou_table
 from results.tables.diverged import diverged_runs, with_note
 from results.tables.groups_alike import NOT_ALIKE, Groups, Key, alike, left_out
-from results.tables.rows import average_cells, by_split, diff_cells, groups
+from results.tables.rows import average_cells, by_split, diff_cells, few_epochs, groups, unfinished
 
 
 def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> list[Table]:
@@ -100,6 +100,7 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
         rows=tuple(rows),
         notes=(
             f"A: {_places(a)}; B: {_places(b)}.",
+            *_about(a, b),
             *_diverged(a, b),
             *_recipes(a, b),
             *_data(a, b),
@@ -133,6 +134,16 @@ def _diverged(a: list[Run], b: list[Run]) -> tuple[str, ...]:
     """Return the notes that name each side's diverged runs, which count as all others do."""
     sides = {"A": diverged_runs(a), "B": diverged_runs(b)}
     return tuple(f"{side}: {note}" for side, runs in sides.items() for note in with_note(runs))
+
+
+def _about(a: list[Run], b: list[Run]) -> tuple[str, ...]:
+    """Return the notes of each side's runs that do not count, and of short last5_avg."""
+    sides = {"A": a, "B": b}
+    return tuple(
+        f"{side}: {note}"
+        for side, runs in sides.items()
+        for note in (*few_epochs(runs, "last5_avg"), *unfinished(runs))
+    )
 
 
 def _recipes(a: list[Run], b: list[Run]) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ class ModeScores:
         leave_out: by READINGS and SHARES, on non-overlapping tiles.
         border: of 'regular' and 'tile 0', by ring: 'from' and 'to' px from the border.
         tile: px, side of the tiles.
-        flip: whether mirror images were averaged in.
     """
 
     run: Run
@@ -36,7 +35,6 @@ class ModeScores:
     leave_out: Mapping[str, Scores]
     border: Mapping[str, Mapping[tuple[int, int | None], float | None]]
     tile: int
-    flip: bool
 
 
 def own_scores(runs: list[Run]) -> list[ModeScores]:
@@ -53,14 +51,12 @@ def own_scores(runs: list[Run]) -> list[ModeScores]:
 def alike(found: list[ModeScores]) -> list[ModeScores]:
     """Return the evaluations, or raise a RunError where two were made with other tiles."""
     for one in found[1:]:
-        for key in ("tile", "flip"):
-            ours, first = getattr(one, key), getattr(found[0], key)
-            if ours != first:
-                raise RunError(
-                    f"{place(one.run, one.padding)}: {key} is {ours}, {first} in "
-                    f"{place(found[0].run, found[0].padding)}; run evaluate.py {one.run.path} "
-                    f"--padding {one.padding} eval.{key}={str(first).lower()}"
-                )
+        if one.tile != found[0].tile:
+            raise RunError(
+                f"{place(one.run, one.padding)}: tile is {one.tile}, {found[0].tile} in "
+                f"{place(found[0].run, found[0].padding)}; {again(one.run, one.padding)} "
+                f"eval.tile={found[0].tile}"
+            )
     return found
 
 
@@ -84,8 +80,7 @@ def mode_scores(run: Run, padding: str) -> ModeScores:
                 mode: {(ring["from"], ring["to"]): _miou(ring) for ring in rings}
                 for mode, rings in result["border"].items()
             },
-            tile=result["tile"],
-            flip=result["flip"],
+            tile=_tile(result, run.flip),
         )
     except _Contradiction as error:
         told = str(error)
@@ -96,6 +91,12 @@ def mode_scores(run: Run, padding: str) -> ModeScores:
 
 class _Contradiction(Exception):
     """A number is not what its counts say."""
+
+
+def _tile(result: dict[str, Any], flip: bool) -> int:
+    if result["flip"] is not flip:
+        raise _Contradiction(f"flip is {result['flip']}, by the file's name {flip}")
+    return result["tile"]
 
 
 def _labelled(measured: dict[str, Any]) -> float:

@@ -16,7 +16,7 @@ from results.figures import style
 from results.statistics import half_interval
 from results.tables.accuracy import Measure, numbers_of
 from results.tables.diverged import diverged_runs, with_note
-from results.tables.rows import by_panel
+from results.tables.rows import by_panel, few_epochs
 
 _TABLE = {"best": 2, "last5_avg": 3}  # the paper's, of the printed means
 _TOLD = {"best": "of the best epoch", "last5_avg": "mean of the last 5 epochs"}
@@ -62,6 +62,7 @@ def accuracies(runs: list[Run], measure: Measure = "best", paper: bool = False) 
     style.caption(
         figure,
         f"Unfinished and not shown: {unfinished} of {len(runs)} runs." if unfinished else "",
+        *few_epochs(runs, measure),
         *with_note(diverged_runs(runs, (measure,))),
     )
     return figure

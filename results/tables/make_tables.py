@@ -1,8 +1,9 @@
 """The paper's tables that can be made from the runs at hand, of each task its own."""
 
+from dataclasses import replace
 from functools import partial
 
-from results.collect import Run, of_task
+from results.collect import Run, of_task, read_mirrored
 from results.mode_scores import READINGS
 from results.render import Table
 from results.statistics import StdevFormula
@@ -55,9 +56,20 @@ def _crossed(seeds: int, columns: Columns, runs: list[Run]) -> list[Table]:
 
 
 def _scenes(seeds: int, columns: Columns, runs: list[Run]) -> list[Table]:
-    made = [mean_iou_table(runs, seeds, columns), tile_table(runs, seeds, columns)]
+    made = [mean_iou_table(runs, seeds, columns), *_in_parts(runs, seeds, columns)]
+    if any(run.mirrored for run in runs):
+        made += [
+            replace(one, name=f"{one.name}_flip", title=f"{one.title}, mirror images averaged in")
+            for one in _in_parts(read_mirrored(runs), seeds, columns)
+        ]
+    return made + cross_tables(runs, seeds, columns)
+
+
+def _in_parts(runs: list[Run], seeds: int, columns: Columns) -> list[Table]:
+    """Return Tables 6 and 7, and mIoU near the border."""
+    made = [tile_table(runs, seeds, columns)]
     made += [leave_out_table(runs, seeds, reading, columns) for reading in READINGS]
     if columns == "all":
         borders = [border_table(runs, seeds, mode) for mode in ("regular", "tile 0")]
         made += [table for table in borders if table.rows]
-    return made + cross_tables(runs, seeds, columns)
+    return made

@@ -148,7 +148,7 @@ def _table(
 
 def _tiles(runs: list[Run]) -> tuple[str, ...]:
     first, *_ = own_scores(runs)
-    return (f"Tiles of {first.tile} px, {_FLIPPED[first.flip]}.",)
+    return (f"Tiles of {first.tile} px, {_FLIPPED[first.run.flip]}.",)
 
 
 _FLIPPED = {True: "each image's mirror image averaged in", False: "without mirror images"}
@@ -182,4 +182,4 @@ def _not_evaluated(runs: list[Run]) -> tuple[str, ...]:
         return () if finished else ("No run is finished.",)
     paths = " ".join(str(run.path) for run in left)
     return (f"Not evaluated yet: {len(left)} of {len(finished)} finished runs; make it up by: "
-            f"python evaluate.py {paths}",)  # fmt: skip
+            f"python evaluate.py {paths}{' eval.flip=true' * left[0].flip}",)  # fmt: skip

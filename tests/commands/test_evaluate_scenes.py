@@ -86,7 +86,8 @@ def job(tmp_path):
 def evaluated(network, scenes, job):
     loaders = Validation(scenes, "fingerprint", ())
     told = evaluate_padding(network, loaders, job, {"padding": "partial"}, ALONE)
-    return told, json.loads((job.run.evaluations / "partial.json").read_text())
+    name = "partial_flip" if job.config.eval.flip else "partial"
+    return told, json.loads((job.run.evaluations / f"{name}.json").read_text())
 
 
 @torch.no_grad()
@@ -368,8 +369,9 @@ def test_what_else_is_said_at_once(run, main_of):
     code, out, _ = main_of(evaluate.main, run.path, "--padding", "zero", "eval.tile=24",
                            "eval.flip=true")  # fmt: skip
     assert (code, out.count("evaluated with")) == (0, 1)
-    result = json.loads((run.evaluations / "zero.json").read_text())
-    assert (result["tile"], result["flip"]) == (24, True)
+    result = json.loads((run.evaluations / "zero_flip.json").read_text())
+    assert (result["padding"], result["tile"], result["flip"]) == ("zero", 24, True)
+    assert not (run.evaluations / "zero.json").exists()  # the other reading stands beside it
 
     code, _, err = main_of(evaluate.main, run.path, "data.split=cv1")
     assert (code, err.count("\n")) == (2, 1)

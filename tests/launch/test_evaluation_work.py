@@ -8,6 +8,7 @@ from launch import evaluate
 from launch.expand import expand
 from launch.slurm import load_works, write_submission
 from launch.work import evaluation
+from records.run_dir import evaluation_name
 from tests.conftest import ROOT
 
 
@@ -28,7 +29,7 @@ def write(run, **changes):
     """Write an evaluation as evaluate.py does."""
     content = {"padding": "zero", "checkpoint": "best", "tile": 64, "flip": False} | changes
     run.evaluations.mkdir(parents=True, exist_ok=True)
-    write_json(run.evaluations / "zero.json", content)
+    write_json(run.evaluations / f"{evaluation_name('zero', content['flip'])}.json", content)
 
 
 def test_an_evaluation_with_other_tiles_or_flips_is_made_again(sweep):
@@ -36,9 +37,9 @@ def test_an_evaluation_with_other_tiles_or_flips_is_made_again(sweep):
     work = evaluation(run, ("zero",), ("eval.flip=true", "data.workers=0"))
     assert work.script[2:] == ("data.workers=0", "eval.tile=48", "eval.flip=true")
     for changes, state in (
+        ({"tile": 48, "flip": False}, "failed"),
         ({"tile": 48, "flip": True}, "finished"),
         ({"tile": 64, "flip": True}, "failed"),
-        ({"tile": 48, "flip": False}, "failed"),
         ({"tile": 48, "flip": True, "checkpoint": "last"}, "failed"),
     ):
         write(run.directory, **changes)

@@ -9,7 +9,7 @@ from PIL import Image
 from data.store.labels import IDS, TO_TRAIN_IDS
 from foundation.files import write_json
 from records.iou import CLASSES, miou, percents
-from records.run_dir import RunDir
+from records.run_dir import RunDir, evaluation_name
 from records.score import SCORES
 from records.summary import summarize
 
@@ -132,7 +132,9 @@ def write_scene_evaluation(run, padding, values, left=(), border=(), **changes):
         },
     }
     run.evaluations.mkdir(exist_ok=True)
-    write_json(run.evaluations / f"{padding}.json", result | changes)
+    name = evaluation_name(padding, changes.pop("flip", False))
+    result["flip"] = name != padding
+    write_json(run.evaluations / f"{name}.json", result | changes)
 
 
 def write_scenes(root, count, seed=0, part="val", city="frankfurt", size=(64, 128)):

@@ -1,5 +1,6 @@
 """Comparisons of studies that are not alike, and predictions that must not be taken for a run's."""
 
+import json
 import warnings
 from contextlib import suppress
 
@@ -8,11 +9,14 @@ import pytest
 
 from foundation.files import read_json, write_json
 from records.errors import RunError
+from records.score import SCORES
+from records.summary import summarize
 from results.collect import collect
 from results.compare import compare_tables
 from results.figures.where import where
 from results.known import known_by
 from results.predictions import Predictions, predictions, same_images
+from results.tables.claims import claims_table
 from results.tables.class_accuracy import confusion_table, per_class_table
 from tests.results.test_predictions import CLASSES, LABELS, guesses, write_predictions
 from tests.results.test_results import cells_of, write_run
@@ -50,6 +54,29 @@ def test_a_subset_of_seeds_is_marked_and_no_run_thrown_away(tmp_path):
     a, b, c = (collect(tmp_path / side) for side in "abc")
     assert cells_of(compare_tables(a, b)[0])[0]["B - A"] == "0.000 (2/4 seeds)"
     assert cells_of(compare_tables(a, c)[0])[0]["B - A"] == "0.200 W"
+
+
+def test_runs_that_count_less_or_not_are_said(tmp_path):
+    short = ["train.epochs=2", "optim.milestones=[1]"]
+    for seed in (1, 2):
+        run = write_run(tmp_path / "a", "resnet50", "zero", seed, 76, 75, short, finish=seed == 1)
+        log = run.metrics_file.read_text().splitlines(keepends=True)[: 3 - seed]
+        run.metrics_file.write_text("".join(log))
+        if seed == 1:
+            rows = [json.loads(line) for line in log]
+            write_json(run.summary_file, summarize(rows, SCORES["classification"]))
+    runs = collect(tmp_path / "a")
+    told = "last5_avg is over fewer than 5 epochs where runs have 2 epochs in all (as "
+    going = "1 run is not finished and does not count."
+    notes = compare_tables(runs, runs)[0].notes
+    for side in "AB":
+        assert any(note.startswith(f"{side}: {told}{runs[0].path.name}") for note in notes)
+        assert f"{side}: {going}" in notes
+    for measure, few in (("best", False), ("last5_avg", True)):
+        notes = claims_table(runs, measure, 0.25).notes
+        assert going in notes
+        assert any(note.startswith("NOT ImageNet") for note in notes)
+        assert any(note.startswith(told) for note in notes) == few
 
 
 def test_one_network_a_side_stands_in_one_row(tmp_path):

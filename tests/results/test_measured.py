@@ -63,6 +63,23 @@ def test_readme_shows_the_studys_table(made):
         assert [cell for cell in found if cell] == cells
 
 
+def test_readme_says_what_the_study_shows(made):
+    """Both measures: best epochs do not tell the paddings apart, the last five do."""
+    cells = {}
+    for name in ("table_2_best", "table_3_last5_avg"):
+        lines = (made / "tables" / f"{name}.md").read_text().splitlines()
+        heading, *rows = (re.split(r"\s*\|\s*", line)[1:-1] for line in lines if "|" in line)
+        cells[name[:7]] = {row[0]: dict(zip(heading, row, strict=True)) for row in rows}
+    best, last = cells["table_2"], cells["table_3"]
+    p = {key: [float(one[f"resnet18_{key}"]["p"]) for one in (best, last)]
+         for key in ("partial", "ref")}  # fmt: skip
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"by their best epochs (p = {p['partial'][0]:.2f})" in text
+    apart = float(last["resnet18_partial"]["diff"].split()[0])
+    assert f"({apart:.1f} points, p = {p['partial'][1]:.3f})" in text
+    assert f"is lower by both (p = {p['ref'][0]:.3f} and {p['ref'][1]:.3f})" in text
+
+
 def test_the_studys_figures_are_its_runs(made):
     names = {file.name for file in (made / "figures").iterdir()}
     kept = {file.name for file in (STUDY / "figures").iterdir()}

@@ -263,18 +263,43 @@ def test_numbers_that_are_not_their_counts_are_refused(tmp_path):
             own_scores(collect(tmp_path))
 
 
-def test_other_tiles_and_mirror_images_are_not_mixed(tmp_path):
+def test_mirror_images_are_a_reading_beside_the_other(tmp_path):
+    for padding in ("zero", "partial"):
+        for seed in (1, 2):
+            run = write_scene_run(tmp_path, padding, seed, 60 + seed)
+            write_scene_evaluation(run, padding, (60 + seed, 61, 62))
+            if seed == 1:
+                write_scene_evaluation(run, padding, (61.5, 62, 63), flip=True)
+    made = {table.name: table for table in make_tables(collect(tmp_path), 2, "sample")}
+    plain, mirrored = made["table_6_tiles"], made["table_6_tiles_flip"]
+    assert "Tiles of 1024 px, without mirror images." in plain.notes
+    assert "Tiles of 1024 px, each image's mirror image averaged in." in mirrored.notes
+    assert mirrored.title.endswith(", mirror images averaged in")
+    assert {row["Regular"] for row in cells_of(plain)[3:5]} == {"61.500"}
+    assert cells_of(plain)[3]["runs"] == "mean of 2 seeds"
+    assert cells_of(mirrored)[0]["Regular"] == "61.500"
+    [todo] = [note for note in mirrored.notes if note.startswith("Not evaluated yet: 2 of 4")]
+    assert todo.endswith(" eval.flip=true")
+    assert {name for name in made if name.endswith("_flip")} == {
+        f"{name}_flip" for name in made if name.startswith(("table_6", "table_7", "border"))
+        and not name.endswith("_flip")
+    }  # fmt: skip
+
+
+def test_other_tiles_are_not_mixed(tmp_path):
     for seed in (1, 2):
         run = write_scene_run(tmp_path, "zero", seed, 60)
-        write_scene_evaluation(run, "zero", (60, 61, 62), flip=seed == 2)
-    with pytest.raises(ValueError, match=r"flip is True, False in .*seed2 .* eval.flip=false"):
+        write_scene_evaluation(run, "zero", (60, 61, 62))
+    file = run.evaluations / "zero.json"
+    write_json(file, read_json(file) | {"flip": True})
+    with pytest.raises(ValueError, match=r"zero.json: flip is True, by the file's name False; run"):
         tile_table(collect(tmp_path), 3)
     write_scene_evaluation(run, "zero", (60, 61, 62), tile=512)
     with pytest.raises(ValueError, match=r"tile is 512, 1024 in .* eval.tile=1024"):
         tile_table(collect(tmp_path), 3)
     write_scene_evaluation(run, "zero", (60, 61, 62))
-    write_scene_evaluation(run, "partial", (50, 51, 52), flip=True)
-    with pytest.raises(ValueError, match="partial.json: flip is True"):
+    write_scene_evaluation(run, "partial", (50, 51, 52), tile=512)
+    with pytest.raises(ValueError, match="partial.json: tile is 512"):
         cross_table(collect(tmp_path), 3)
 
 
