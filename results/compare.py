@@ -9,15 +9,17 @@ from records.score import SCORES
 from results import printed
 from results.collect import STUDIED, Run
 from results.departures import setting_text
+from results.diverged import diverged_runs, with_note
+from results.grouping import by_split, groups
+from results.notes import few_epochs, unfinished
+from results.numbers import Numbers, numbers_of
 from results.predictions import Predictions, has_predictions, predictions
 from results.render import Table
 from results.statistics import Values
-from results.tables.accuracy import Numbers, numbers_of
 from results.tables.class_accuracy import confusion_table, per_class_table
 from results.tables.class_iou import class_iou_table
-from results.tables.diverged import diverged_runs, with_note
 from results.tables.groups_alike import NOT_ALIKE, Groups, Key, alike, left_out
-from results.tables.rows import average_cells, by_split, diff_cells, few_epochs, groups, unfinished
+from results.tables.rows import average_cells, diff_cells
 
 
 def compare_tables(a: list[Run], b: list[Run], padding: str | None = None) -> list[Table]:

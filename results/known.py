@@ -6,8 +6,8 @@ import numpy as np
 
 from records.errors import RunError
 from results.collect import Run
+from results.diverged import diverged_runs, without_note
 from results.predictions import Predictions, class_accuracy, has_predictions
-from results.tables.diverged import diverged_runs, without_note
 
 _EXTREMES = 10  # classes shown at each end
 

@@ -1,6 +1,6 @@
 """What evaluate.py measured of segmentation runs: regular, in tiles, near the border."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,20 @@ def alike(found: list[ModeScores]) -> list[ModeScores]:
                 f"eval.tile={found[0].tile}"
             )
     return found
+
+
+def rings_of(found: Sequence[ModeScores], mode: str) -> list[tuple[int, int | None]]:
+    """Return the rings that any of the evaluations has, from the border inwards."""
+    rings = {ring for one in found for ring in one.border.get(mode, {})}
+    return sorted(rings, key=lambda ring: ring[0])
+
+
+def ring_name(ring: tuple[int, int | None]) -> str:
+    """Return a ring's distances: '0', '4-7', '64+'."""
+    start, end = ring
+    if end is None:
+        return f"{start}+"
+    return f"{start}" if end == start + 1 else f"{start}-{end - 1}"
 
 
 def mode_scores(run: Run, padding: str) -> ModeScores:

@@ -16,11 +16,10 @@ from results.findings import (
     pooled_finding,
     verdict,
 )
+from results.numbers import Accuracies, Numbers
 from results.power import seeds_for_ratio
 from results.statistics import Difference, Values, difference, variance_ratio
-from results.tables.accuracy import Numbers
-from results.tables.cross import Accuracies
-from results.tables.epochs import at_level, epochs_to
+from results.time_to_accuracy import at_level, epochs_to
 
 BEATS = "partial beats zero (Sections 1, 4.1; Tables 2, 3)"
 STEADIER = "partial spreads less than zero (Section 4.1)"

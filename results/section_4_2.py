@@ -12,8 +12,8 @@ from results.findings import (
     pooled_finding,
 )
 from results.mode_scores import ModeScores
+from results.numbers import Key
 from results.statistics import Values, difference
-from results.tables.mean_iou import Key
 
 BEATS_MIOU = "partial beats zero in mIoU (Table 5)"
 TILES = "tiles, overlap {}, help partial more than zero (Table 6)"

@@ -12,11 +12,12 @@ from records.errors import RunError
 from records.score import SCORES
 from results import printed
 from results.collect import Run
+from results.diverged import diverged_runs, with_note
 from results.figures import style
+from results.grouping import by_panel
+from results.notes import few_epochs
+from results.numbers import Measure, numbers_of
 from results.statistics import half_interval
-from results.tables.accuracy import Measure, numbers_of
-from results.tables.diverged import diverged_runs, with_note
-from results.tables.rows import by_panel, few_epochs
 
 _TABLE = {"best": 2, "last5_avg": 3}  # the paper's, of the printed means
 _TOLD = {"best": "of the best epoch", "last5_avg": "mean of the last 5 epochs"}

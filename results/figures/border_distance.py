@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from records.errors import RunError
 from results import printed
 from results.figures import style
-from results.mode_scores import ModeScores
+from results.mode_scores import ModeScores, ring_name, rings_of
 from results.statistics import Values, difference, half_interval
-from results.tables.near_border import ring_name, rings_of
 
 _MODES = {"regular": "the image's border", "tile 0": "the tile's border"}
 

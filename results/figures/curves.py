@@ -8,8 +8,8 @@ from records.errors import RunError
 from records.score import SCORES
 from results.collect import Run
 from results.figures import style
-from results.tables.epochs import Curves, at_level, first_epoch, mean_curve
-from results.tables.rows import unfinished
+from results.notes import unfinished
+from results.time_to_accuracy import Curves, at_level, first_epoch, mean_curve
 
 _ENOUGH = 10  # epochs that are worth a closer look at their last part
 

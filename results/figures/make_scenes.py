@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from records.errors import RunError
 from results.collect import Run
 from results.departures import not_cityscapes
+from results.diverged import without_diverged
 from results.figures.accuracies import accuracies
 from results.figures.border_distance import border_curves
 from results.figures.choices import Choices
@@ -16,9 +17,8 @@ from results.figures.left_out import left_out_samples
 from results.figures.planned import NUMBERS, Planned, of_panels
 from results.figures.side_by_side import RULE, side_by_side
 from results.mode_scores import own_scores
+from results.pairing import matched
 from results.saved_predictions import has_scenes
-from results.tables.diverged import without_diverged
-from results.tables.matched import matched
 
 _PAIR = f"image, truth, zero, partial, on tiles %s overlap: {RULE}"
 _DOTS = "The best epoch's mIoU; every run, means and their intervals (Table 5)"

@@ -7,8 +7,8 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from results.collect import Run
+from results.grouping import by_panel
 from results.render import file_name
-from results.tables.rows import by_panel
 
 NUMBERS = "its numbers"
 

@@ -1,59 +1,28 @@
 """Tables 2 and 3 from runs, with the paper's columns and the paper's numbers beside ours."""
 
-from functools import cache
-from typing import Literal
-
 from records.summary import LAST_EPOCHS
 from results import printed
 from results.collect import Run
 from results.departures import differing, not_imagenet
+from results.diverged import diverged
+from results.notes import one_seed, unfinished
+from results.numbers import Measure, Numbers, numbers_of, printed_numbers
 from results.render import Table
 from results.statistics import StdevFormula, Values, stdev
-from results.tables.diverged import diverged
 from results.tables.rows import (
     RANGE,
     Columns,
     average_cells,
     cell,
-    groups,
     in_range,
     incomplete,
     mean,
     methods,
-    one_seed,
     seed_columns,
     seed_names,
     tested,
-    unfinished,
     without,
 )
-
-Measure = Literal["best", "last5_avg"]
-Numbers = dict[tuple[str, str], Values]  # (network, padding): accuracies
-
-
-def numbers_of(runs: list[Run], measure: Measure) -> Numbers:
-    """Return the finished runs' numbers by network, padding and seed, in the paper's order."""
-    return {
-        key: {run.seed: getattr(run, measure) for run in group if run.finished}
-        for key, group in groups(runs).items()
-    }
-
-
-@cache
-def printed_numbers(number: int) -> Numbers:
-    """Return the paper's own runs (Table 2 or 3); their columns stand for seeds."""
-    suffix = {2: "_best", 3: "_last5_avg"}[number]
-    rows = {row["Network"]: row for row in printed.table(number)}
-    return {
-        (arch, padding): {
-            int(column.removesuffix(suffix)): float(text)
-            for column, text in rows[printed.network(arch, padding)].items()
-            if column.endswith(suffix)
-        }
-        for arch in printed.ARCHITECTURES
-        for padding in printed.PADDINGS
-    }
 
 
 def accuracy_table(

@@ -2,8 +2,18 @@
 
 from results import printed, section_4_2
 from results.collect import Run, of_task
+from results.diverged import without_diverged
 from results.findings import ALPHA, POOLED, Finding, Findings
 from results.mode_scores import own_scores
+from results.notes import about, few_epochs
+from results.numbers import (
+    Measure,
+    evaluated,
+    miou_numbers,
+    numbers_of,
+    printed_miou_numbers,
+    printed_numbers,
+)
 from results.render import Table
 from results.section_4_1 import (
     BEATS,
@@ -16,12 +26,8 @@ from results.section_4_1 import (
     printed_cross,
     sooner,
 )
-from results.tables.accuracy import Measure, numbers_of, printed_numbers
-from results.tables.cross import evaluated
-from results.tables.diverged import without_diverged
-from results.tables.epochs import LEVEL
-from results.tables.mean_iou import miou_numbers, printed_miou_numbers
-from results.tables.rows import about, few_epochs, p_cell
+from results.tables.rows import p_cell
+from results.time_to_accuracy import LEVEL
 
 __all__ = ["BEATS", "ONE_RUN", "POOLED", "SOONER", "STEADIER", "SUFFERS", "claims_table"]
 

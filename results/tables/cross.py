@@ -1,32 +1,25 @@
 """Table 4: weights trained with one padding, evaluated with another."""
 
-from records.errors import RunError
 from results import printed
-from results.checked import again, checked, place
 from results.collect import Run
-from results.mode_scores import alike, mode_scores
+from results.diverged import diverged_runs
+from results.notes import about, one_seed
+from results.numbers import Accuracies, evaluated
 from results.render import Table
-from results.statistics import Values
-from results.tables.diverged import diverged_runs
 from results.tables.rows import (
     RANGE,
     Columns,
-    about,
     average_cells,
     cell,
-    groups,
     in_range,
     incomplete,
     mean,
     methods,
-    one_seed,
     seed_columns,
     seed_names,
     tested,
     without,
 )
-
-Accuracies = dict[tuple[str, str, str], Values]  # by network, training and inference padding
 
 
 def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
@@ -123,39 +116,6 @@ def matrix_table(runs: list[Run], seeds: int) -> Table:
     )
 
 
-def evaluated(runs: list[Run]) -> Accuracies:
-    """Return every evaluation's top-1 or regular mIoU by network, both paddings, and seed.
-
-    The first padding is the training's, the second the inference's.
-
-    Raises:
-        RunError: as cross_table.
-    """
-    finished = [run for run in runs if run.finished and run.evaluations]
-    alike([mode_scores(run, used) for run in finished if run.split for used in run.evaluations])
-    return {
-        (arch, trained, used): {
-            run.seed: _evaluated(run, used) for run in group if used in run.evaluations
-        }
-        for (arch, trained), group in groups(finished).items()
-        for used in _in_order(trained, {name for run in group for name in run.evaluations})
-    }
-
-
-def _evaluated(run: Run, padding: str) -> float:
-    if run.split:
-        return mode_scores(run, padding).modes["regular"]
-    result = checked(run, padding)
-    correct, said = result.get("correct1"), result.get("top1")
-    top1 = 100 * correct / result["count"] if type(correct) is int else None
-    if top1 is None or not isinstance(said, int | float) or not abs(said - top1) < 1e-6:
-        raise RunError(
-            f"{place(run, padding)}: top1 {said} is not {correct} of {result['count']} images in "
-            f"percent; {again(run, padding)}"
-        )
-    return top1
-
-
 def _suffix(runs: list[Run]) -> str:
     return f"_{runs[0].split}" if runs and runs[0].split else ""
 
@@ -164,8 +124,3 @@ def _title(runs: list[Run], what: str = ":") -> str:
     if not _suffix(runs):
         return f"Table 4{what} top-1 (%)"
     return f"As Table 4, split {printed.split(runs[0].split)}{what} regular mIoU (%)"
-
-
-def _in_order(trained: str, used: set[str]) -> list[str]:
-    """Return the training padding first, then the others in the paper's order."""
-    return sorted(used, key=lambda name: (name != trained, printed.place("", name)))

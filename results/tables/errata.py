@@ -4,8 +4,8 @@ import math
 from statistics import fmean
 
 from results import printed
+from results.numbers import printed_numbers
 from results.render import Table
-from results.tables.accuracy import printed_numbers
 
 
 def errata_table() -> Table:

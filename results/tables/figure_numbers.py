@@ -4,10 +4,11 @@ import numpy as np
 
 from records.errors import RunError
 from results.collect import Run
+from results.grouping import groups
 from results.known import extreme_classes, gained, known_by, zero_and_partial
 from results.predictions import Predictions, predictions, same_images
 from results.render import Table, file_name
-from results.tables.rows import cell, groups
+from results.tables.rows import cell
 
 Sides = tuple[list[Predictions], list[Predictions]]  # of zero and of partial runs
 Notes = tuple[str, ...]

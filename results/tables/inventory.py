@@ -6,9 +6,10 @@ from foundation.files import FileError, read_json
 from records.run_dir import RunDir
 from records.score import SCORES
 from results.collect import Run
+from results.diverged import RULE, diverged_runs
+from results.grouping import by_split, groups
 from results.render import Table
-from results.tables.diverged import RULE, diverged_runs
-from results.tables.rows import by_split, cell, groups
+from results.tables.rows import cell
 
 
 def ledger_table(runs: list[Run]) -> Table:

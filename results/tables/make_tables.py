@@ -4,12 +4,13 @@ from dataclasses import replace
 from functools import partial
 
 from results.collect import Run, of_task, read_mirrored
+from results.diverged import with_and_without
 from results.mode_scores import READINGS
+from results.numbers import Measure
 from results.render import Table
 from results.statistics import StdevFormula
-from results.tables.accuracy import Measure, accuracy_table
+from results.tables.accuracy import accuracy_table
 from results.tables.cross import cross_table, matrix_table
-from results.tables.diverged import with_and_without
 from results.tables.mean_iou import cross_tables, mean_iou_table
 from results.tables.near_border import border_table, leave_out_table, tile_table
 from results.tables.rows import SEEDS, Columns

@@ -6,48 +6,27 @@ from statistics import stdev
 from results import printed
 from results.collect import Run
 from results.departures import differing, not_cityscapes
+from results.diverged import diverged
+from results.grouping import by_split
+from results.notes import one_seed, unfinished
+from results.numbers import Key, miou_numbers, printed_miou_numbers
 from results.render import Table
 from results.statistics import Values
-from results.tables.accuracy import numbers_of
 from results.tables.cross import cross_table, matrix_table
-from results.tables.diverged import diverged
 from results.tables.rows import (
     RANGE,
     Columns,
     average_cells,
-    by_split,
     cell,
     in_range,
     incomplete,
     mean,
     methods,
-    one_seed,
     seed_columns,
     seed_names,
     tested,
-    unfinished,
     without,
 )
-
-Key = tuple[str, str, str]  # split, network, padding
-
-
-def miou_numbers(runs: list[Run]) -> dict[Key, Values]:
-    """Return the finished runs' best mIoU by split, network, padding and seed, in percent."""
-    return {
-        (split, *key): values
-        for split, part in by_split(runs).items()
-        for key, values in numbers_of(part, "best").items()
-    }
-
-
-def printed_miou_numbers() -> dict[Key, Values]:
-    """Return Table 5's own runs; their columns stand for seeds."""
-    return {
-        (split, *key): values
-        for split, rows in printed.miou_runs().items()
-        for key, values in rows.items()
-    }
 
 
 def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:

@@ -1,14 +1,16 @@
 """Tables 6 and 7 (tiles, the centre left out), and mIoU by the distance to the border."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 
 from results import printed
 from results.collect import Run
-from results.mode_scores import MODES, SHARES, ModeScores, own_scores
+from results.mode_scores import MODES, SHARES, ModeScores, own_scores, ring_name, rings_of
+from results.notes import about
+from results.pairing import matched
 from results.render import Table
-from results.tables.matched import Lines, Row, matched, mean_rows, pair_rows
-from results.tables.rows import Columns, about
+from results.tables.matched import Lines, Row, mean_rows, pair_rows
+from results.tables.rows import Columns
 
 _PAPERS = ("cv2", "deeplabv3plus_wrn38")  # whose runs Tables 6 and 7 are of
 
@@ -72,20 +74,6 @@ def border_table(runs: list[Run], seeds: int, mode: str) -> Table:
     name = f"border_{mode.replace(' ', '_')}"
     rows = mean_rows(lines, [ring_name(ring) for ring in rings], seeds)
     return _table((name, title), rows, runs, (_MEANS,))
-
-
-def rings_of(found: Sequence[ModeScores], mode: str) -> list[tuple[int, int | None]]:
-    """Return the rings that any of the evaluations has, from the border inwards."""
-    rings = {ring for one in found for ring in one.border.get(mode, {})}
-    return sorted(rings, key=lambda ring: ring[0])
-
-
-def ring_name(ring: tuple[int, int | None]) -> str:
-    """Return a ring's distances: '0', '4-7', '64+'."""
-    start, end = ring
-    if end is None:
-        return f"{start}+"
-    return f"{start}" if end == start + 1 else f"{start}-{end - 1}"
 
 
 def _lines(found: list[ModeScores], values: Callable[[ModeScores], list[float | None]]) -> Lines:

@@ -4,11 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
-from foundation.words import counted
-from records.summary import LAST_EPOCHS
-from results import printed
 from results.collect import Run
-from results.departures import departures, differing
 from results.statistics import Difference, Values, difference, half_interval, holm
 
 _PAIRED = (
@@ -26,30 +22,6 @@ Key = tuple[str, ...]  # of a row: network, padding, ...
 
 # Runs of a complete row: the paper's.
 SEEDS = {"classification": 5, "segmentation": 3}
-
-
-def by_split(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Return the runs by split, in the paper's order; numbers of two splits are no one row's."""
-    parts: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: run.split):
-        parts.setdefault(run.split, []).append(run)
-    return parts
-
-
-def by_panel(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Return the runs by network and split, the paper's networks first, in its order."""
-    parts: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (printed.place(run.arch, ""), run.split)):
-        parts.setdefault(run.panel, []).append(run)
-    return parts
-
-
-def groups(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
-    """Return the runs by network and padding, in the paper's order of rows, then others."""
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (printed.place(run.arch, run.padding), run.seed)):
-        groups.setdefault((run.arch, run.padding), []).append(run)
-    return groups
 
 
 def seed_columns(runs: list[Run], seeds: int) -> list[int | None]:
@@ -152,36 +124,3 @@ def cell(value: float | None, mark: str = "") -> str:
 def incomplete(done: int, seeds: int) -> str:
     """Return the mark of a cell that rests on fewer runs than a complete row has."""
     return "" if done >= seeds else f" ({done}/{seeds} seeds)"
-
-
-def one_seed(rows: Mapping[str, Values]) -> tuple[str, ...]:
-    """Return the note that says why rows with a single run have no spread."""
-    alone = [name for name, values in rows.items() if len(values) == 1]
-    return (f"One seed, so no stdev and no interval: {', '.join(alone)}.",) if alone else ()
-
-
-def few_epochs(runs: Iterable[Run], measure: str) -> tuple[str, ...]:
-    """Return the note about runs whose `last5_avg` is of fewer epochs than five."""
-    known = {len(run.rows): run.path.name for run in runs if run.finished}
-    short = sorted(count for count in known if count < LAST_EPOCHS)
-    if measure != "last5_avg" or not short:
-        return ()
-    told = ", ".join(f"{count} epochs in all (as {known[count]})" for count in short)
-    return (f"last5_avg is over fewer than {LAST_EPOCHS} epochs where runs have {told}.",)
-
-
-def unfinished(runs: list[Run]) -> tuple[str, ...]:
-    """Return the notes about runs that are not finished."""
-    left = [run for run in runs if not run.finished]
-    going = len(left) - sum(run.failure is not None for run in left)
-    reasons = {run.path.name: run.failure for run in left if run.failure is not None}
-    failed = [f"{name} ({' '.join(reason.split())})" for name, reason in reasons.items()]
-    told = ("run is not finished and does not count.", "runs are not finished and do not count.")
-    notes = [counted(going, *told)] if going else []
-    notes += [f"Failed, and not counted: {'; '.join(failed)}."] if failed else []
-    return tuple(notes)
-
-
-def about(runs: list[Run]) -> tuple[str, ...]:
-    """Return the notes of what sets runs of one task apart, and of those that do not count."""
-    return (*departures(runs), *differing(runs), *unfinished(runs))

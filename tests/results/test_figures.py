@@ -29,7 +29,8 @@ from results.figures.curves import curves
 from results.figures.drawing import padding_layer, ratio, window
 from results.figures.each_run import each_run
 from results.figures.make import make_figures
-from results.tables.epochs import curves_of, default_accuracy, epochs_table, epochs_to
+from results.tables.epochs import epochs_table
+from results.time_to_accuracy import curves_of, default_accuracy, epochs_to
 from tests.conftest import TINY
 from tests.results.test_results import cells_of, set_curve, write_run
 

@@ -20,8 +20,8 @@ from results.figures.left_out import left_out
 from results.figures.make import make_figures
 from results.figures.side_by_side import side_by_side
 from results.mode_scores import own_scores
+from results.pairing import matched
 from results.saved_predictions import border_distance, changed, extremes
-from results.tables.matched import matched
 from tests.results.scene_runs import (
     guesses,
     save_predictions,

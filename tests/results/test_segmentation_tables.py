@@ -12,15 +12,16 @@ from results import printed
 from results.__main__ import main
 from results.collect import collect
 from results.departures import not_cityscapes, recipe_table
-from results.mode_scores import own_scores
+from results.mode_scores import own_scores, ring_name
+from results.numbers import printed_miou_numbers
+from results.pairing import closest, matched
 from results.statistics import difference
 from results.tables.claims import claims_tables, scene_claims_table
 from results.tables.cross import cross_table
 from results.tables.inventory import ledger_table
 from results.tables.make_tables import make_tables
-from results.tables.matched import closest, matched
-from results.tables.mean_iou import mean_iou_table, printed_miou_numbers
-from results.tables.near_border import border_table, leave_out_table, ring_name, tile_table
+from results.tables.mean_iou import mean_iou_table
+from results.tables.near_border import border_table, leave_out_table, tile_table
 from tests.conftest import ROOT
 from tests.results.scene_runs import RINGS, SHARES, write_scene_evaluation, write_scene_run
 from tests.results.test_results import cells_of, write_run

@@ -12,6 +12,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from results import printed
 from results.findings import directed
+from results.numbers import printed_numbers
 from results.power import seeds_for_ratio, seeds_needed
 from results.statistics import (
     difference,
@@ -20,7 +21,6 @@ from results.statistics import (
     pooled,
     variance_ratio,
 )
-from results.tables.accuracy import printed_numbers
 from tests.conftest import ROOT
 
 NETWORKS = printed.ARCHITECTURES
