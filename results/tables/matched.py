@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from foundation.words import counted
 from results import printed
 from results.pairing import closest
 from results.statistics import Difference, Values, difference, holm
@@ -64,7 +65,7 @@ def mean_rows(lines: Lines, heading: Sequence[str], seeds: int) -> list[Row]:
     for study, paddings in lines.items():
         for padding, percents in paddings.items():
             means = [cell(mean(_column(percents, i))) for i in range(len(heading))]
-            told = incomplete(len(percents), seeds) or f" of {len(percents)} seeds"
+            told = incomplete(len(percents), seeds) or f" of {counted(len(percents), 'seed')}"
             rows.append(_row(study, padding, f"mean{told}", heading, means))
         for padding in paddings:
             each = tests.get((study, padding), [])
