@@ -53,13 +53,13 @@ def count_flops(model: nn.Module, shape: tuple[int, int, int]) -> Flops:
     for module in twin.modules():
         if isinstance(module, _BatchNorm):  # is not counted; SyncBN would ask the other processes
             module.eval()
-    images = torch.empty(2, *shape, device="meta")
+    image = torch.empty(1, *shape, device="meta")
     mapping = {torch.ops.aten.convolution_backward: _convolution_backward}
     with torch.enable_grad(), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
-        outputs = twin(images)
+        outputs = twin(image)
         forward = counter.get_total_flops()
         outputs.sum().backward()
-    return Flops(forward // 2, (counter.get_total_flops() - forward) // 2)
+    return Flops(forward, counter.get_total_flops() - forward)
 
 
 def _without_data(model: nn.Module) -> nn.Module:
