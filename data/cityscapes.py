@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from configs.yaml_source import read
 from data.plan.scenes import class_share
 from data.store.cities import OFFICIAL, SPLITS
 from data.store.dataset import DataError
@@ -24,9 +25,9 @@ from foundation.errors import run_command
 from foundation.homes import expanded
 from foundation.pool import ended_early
 
-# configs/cityscapes.yaml's: px, side of the tiles; classes whose coarse centroids count.
-_TILE = 1024
-_COARSE_CLASSES = (14, 15, 16, 3, 12, 17, 4)
+_RECIPE = read(Path(__file__).resolve().parent.parent / "configs" / "cityscapes.yaml")
+_TILE = _RECIPE["data.uniform_tile"].value  # px
+_COARSE_CLASSES = _RECIPE["data.coarse_classes"].value  # whose coarse centroids count
 _SIZE = (2048, 1024)  # px, width and height of every official image
 _COARSE = ("leftImg8bit/train_extra", "gtCoarse/train_extra")
 _BLANK_FILE = f"{_COARSE[0]}/{BLANK.partition('_')[0]}/{BLANK}{IMAGE_ENDING}"
