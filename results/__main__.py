@@ -13,6 +13,7 @@ from pathlib import Path
 
 from foundation.errors import run_command
 from results import actions
+from results.numbers import MEASURES
 from results.output import NOTES_SUFFIX
 from results.printed import MARGIN
 from results.render import SUFFIXES
@@ -64,9 +65,7 @@ def _add_claims(commands: argparse._SubParsersAction) -> None:
     one = _command(commands, actions.claims, "the paper's claims, tested on its runs and on ours")
     _add_runs(one, default=None)
     _add_form(one)
-    one.add_argument(
-        "--measure", choices=("best", "last5_avg"), default="best", help="Table 2's or Table 3's"
-    )
+    one.add_argument("--measure", choices=MEASURES, default="best", help="Table 2's or Table 3's")
     one.add_argument(
         "--margin",
         type=float,
@@ -81,7 +80,7 @@ def _add_claims(commands: argparse._SubParsersAction) -> None:
 def _add_accuracy(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--accuracy",
-        type=float,
+        type=_percent,
         metavar="PERCENT",
         help="count Fig. 3's epochs to this accuracy (default: each network's own, see the notes)",
     )
@@ -148,6 +147,16 @@ def _add_form(one: argparse.ArgumentParser) -> None:
         help="(default: markdown) csv has its titles and notes on stderr, and with --out in "
         f"NAME{NOTES_SUFFIX} beside each file",
     )
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: an accuracy is from 0 to 100 percent")
+    return value
 
 
 def _seeds(text: str) -> int:

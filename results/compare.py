@@ -12,7 +12,7 @@ from results.departures import setting_text
 from results.diverged import diverged_runs, with_note
 from results.grouping import by_split, groups
 from results.notes import few_epochs, unfinished
-from results.numbers import Numbers, numbers_of
+from results.numbers import MEASURES, Numbers, numbers_of
 from results.predictions import Predictions, has_predictions, predictions
 from results.render import Table
 from results.statistics import Values
@@ -84,7 +84,7 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
     rows = []
     for split in sorted({run.split for run in (*a, *b)}):
         parts = [[run for run in runs if run.split == split] for runs in (a, b)]
-        sides = [{m: numbers_of(runs, m) for m in ("best", "last5_avg")} for runs in parts]
+        sides = [{m: numbers_of(runs, m) for m in MEASURES} for runs in parts]
         rows += [
             (
                 f"{name} {printed.split(split)}".rstrip(),
@@ -103,7 +103,6 @@ def _averages(a: list[Run], b: list[Run]) -> Table:
         notes=(
             f"A: {_places(a)}; B: {_places(b)}.",
             *_about(a, b),
-            *_diverged(a, b),
             *_recipes(a, b),
             *_data(a, b),
             "± and [ ]: 95 % confidence intervals; B - A: paired by seed, over the seeds that both "
@@ -132,19 +131,16 @@ def _places(runs: list[Run]) -> str:
     return ", ".join(folders)
 
 
-def _diverged(a: list[Run], b: list[Run]) -> tuple[str, ...]:
-    """Return the notes that name each side's diverged runs, which count as all others do."""
-    sides = {"A": diverged_runs(a), "B": diverged_runs(b)}
-    return tuple(f"{side}: {note}" for side, runs in sides.items() for note in with_note(runs))
-
-
 def _about(a: list[Run], b: list[Run]) -> tuple[str, ...]:
-    """Return the notes of each side's runs that do not count, and of short last5_avg."""
-    sides = {"A": a, "B": b}
+    """Return the notes of each side's runs that do not count, or count for less."""
     return tuple(
         f"{side}: {note}"
-        for side, runs in sides.items()
-        for note in (*few_epochs(runs, "last5_avg"), *unfinished(runs))
+        for side, runs in {"A": a, "B": b}.items()
+        for note in (
+            *few_epochs(runs, "last5_avg"),
+            *unfinished(runs),
+            *with_note(diverged_runs(runs)),
+        )
     )
 
 

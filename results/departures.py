@@ -85,7 +85,7 @@ def papers_recipe(run: Run) -> dict[str, Any]:
     """Return the recipe's settings that move a run's numbers, by its task and network."""
     if run.task == "segmentation":
         return _scene_recipe(run.arch)
-    return _recipe()
+    return _recipe("resnet50")  # all networks have one
 
 
 def differing(runs: list[Run]) -> tuple[str, ...]:
@@ -150,30 +150,25 @@ def recipe_table(runs: list[Run]) -> Table:
     )
 
 
-@cache
 def _shown(task: str) -> tuple[str, ...]:
     """Return the settings that move a run's numbers, but for those that are studied."""
-    arch = SCENE_ARCHITECTURES[0] if task == "segmentation" else "resnet50"
-    return tuple(_moving(_CONFIGS / f"{arch}.yaml"))
-
-
-@cache
-def _recipe() -> dict[str, Any]:
-    return _moving(_CONFIGS / "imagenet.yaml", "model.arch=resnet50")
+    return tuple(_recipe(SCENE_ARCHITECTURES[0] if task == "segmentation" else "resnet50"))
 
 
 @cache
 def _scene_recipe(arch: str) -> dict[str, Any]:
     known = arch in SCENE_ARCHITECTURES
-    recipe = _moving(_CONFIGS / f"{arch if known else SCENE_ARCHITECTURES[0]}.yaml")
     # Where the file of weights lies is everybody's own; that there is one, not_cityscapes looks at.
     others = {"model.backbone_weights"} | (set() if known else set(_BY_NETWORK))
+    recipe = _recipe(arch if known else SCENE_ARCHITECTURES[0])
     return {key: value for key, value in recipe.items() if key not in others}
 
 
-def _moving(file: Path, *overrides: str) -> dict[str, Any]:
+@cache
+def _recipe(arch: str) -> dict[str, Any]:
     ignored = _HOW | STUDIED | OPERATIONAL_KEYS
-    return {key: v for key, v in flat(load(file, list(overrides))).items() if key not in ignored}
+    settings = flat(load(_CONFIGS / f"{arch}.yaml"))
+    return {key: value for key, value in settings.items() if key not in ignored}
 
 
 def setting_text(value: Any) -> str:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from foundation.words import counted
 from results.collect import Run
+from results.numbers import MEASURES
 from results.render import Table
 from results.statistics import Values
 
 RULE = "diverged: less than half of what the network's best run of any padding has"
-MEASURES = ("best", "last5_avg")
 
 
 def diverged(numbers: Mapping[tuple[str, ...], Values]) -> set[tuple]:

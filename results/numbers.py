@@ -1,7 +1,7 @@
 """The numbers that stand for runs, ours and the paper's, by network, padding and seed."""
 
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from records.errors import RunError
 from results import printed
@@ -12,6 +12,7 @@ from results.mode_scores import alike, mode_scores
 from results.statistics import Values
 
 Measure = Literal["best", "last5_avg"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 Key = tuple[str, str, str]  # split, network, padding
 Numbers = dict[tuple[str, str], Values]  # by network and padding, percent
 Accuracies = dict[tuple[str, str, str], Values]  # by network, training and inference padding

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from foundation.files import write_atomically, writing
 from results.collect import Run, collect, of_task
 from results.departures import departures, recipe_table
-from results.diverged import MEASURES
 from results.figures.choices import Choices
 from results.figures.make import make_figures
 from results.figures.planned import Told
+from results.numbers import MEASURES
 from results.printed import MARGIN
 from results.render import Table, html_table
 from results.tables.claims import claims_tables

@@ -124,7 +124,7 @@ def _suffers(cross: Accuracies, pair: bool) -> Findings:
 
 
 def sooner(runs: list[Run]) -> Findings:
-    """Compare the epochs to an accuracy that every run of a network reaches (`at_level`)."""
+    """Compare the epochs to a network's level, which all of these runs reach (`at_level`)."""
     known, levels = {}, {}
     finished = [run for run in runs if run.finished]
     for arch in dict.fromkeys(run.arch for run in finished):

@@ -11,8 +11,6 @@ from results.collect import Run
 from results.diverged import without_diverged
 
 Curve = Sequence[Fraction]  # percent, exact, after each epoch
-
-
 Curves = Mapping[str, Mapping[int, Curve]]  # {padding: {seed: curve}}
 
 

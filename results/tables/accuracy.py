@@ -14,6 +14,7 @@ from results.tables.rows import (
     Columns,
     average_cells,
     cell,
+    highest,
     in_range,
     incomplete,
     mean,
@@ -21,6 +22,7 @@ from results.tables.rows import (
     seed_columns,
     seed_names,
     tested,
+    to_zero,
     without,
 )
 
@@ -44,7 +46,7 @@ def accuracy_table(
     number = 2 if measure == "best" else 3
     numbers = numbers_of(runs, measure)
     wrong = diverged(numbers)
-    diffs = tested(numbers, lambda key: None if key[1] == "zero" else (key[0], "zero"), seeds)
+    diffs = tested(numbers, to_zero, seeds)
     rows = [
         {"Network": printed.network(*key)}
         | _seed_cells(key, values, seed_columns(runs, seeds), measure, wrong)
@@ -56,7 +58,7 @@ def accuracy_table(
     ]
     if columns == "paper":
         rows = without(rows, _OURS)
-    names = tuple(rows[0])
+    names, top = tuple(rows[0]), highest(numbers)
     return Table(
         name=f"table_{number}_{measure}",
         title=f"Table {number}: {measure} top-1 (%)",
@@ -64,7 +66,7 @@ def accuracy_table(
         columns=names,
         rows=tuple(tuple(row.values()) for row in rows),
         notes=_notes(runs, numbers, formula, methods(rows, columns)),
-        bold=frozenset((i, names.index("average")) for i in _highest(numbers)),
+        bold=frozenset((i, names.index("average")) for i, key in enumerate(numbers) if key in top),
     )
 
 
@@ -97,16 +99,6 @@ def _papers(key: tuple[str, str], number: int, ours: float | None) -> dict[str, 
 
 def _paper(number: int) -> dict[str, dict[str, str]]:
     return {row["Network"]: row for row in printed.table(number)}
-
-
-def _highest(numbers: Numbers) -> list[int]:
-    """Return the rows of the highest average of each network, which the paper prints bold."""
-    averages = {key: mean(values) for key, values in numbers.items() if values}
-    best = {
-        arch: max(value for (other, _), value in averages.items() if other == arch)
-        for arch, _ in averages
-    }
-    return [i for i, key in enumerate(numbers) if key in averages and averages[key] == best[key[0]]]
 
 
 def _short(runs: list[Run], key: tuple[str, str], measure: Measure) -> str:

@@ -15,21 +15,9 @@ from results.numbers import (
     printed_numbers,
 )
 from results.render import Table
-from results.section_4_1 import (
-    BEATS,
-    ONE_RUN,
-    ORDER,
-    SOONER,
-    STEADIER,
-    SUFFERS,
-    accuracy_findings,
-    printed_cross,
-    sooner,
-)
+from results.section_4_1 import ORDER, accuracy_findings, printed_cross, sooner
 from results.tables.rows import p_cell
 from results.time_to_accuracy import LEVEL
-
-__all__ = ["BEATS", "ONE_RUN", "POOLED", "SOONER", "STEADIER", "SUFFERS", "claims_table"]
 
 
 def claims_tables(runs: list[Run], measure: Measure, margin: float) -> list[Table]:
@@ -117,7 +105,7 @@ def _table(
 
 def _place(key: tuple[str, str]) -> tuple:
     claim, network = key
-    place = ORDER.index(claim) if claim in ORDER else len(ORDER)
+    place = ORDER.index(claim) if claim in ORDER else len(ORDER)  # below: ONE_RUN, other paddings
     return place, network == POOLED, printed.place(network, "")
 
 

@@ -2,9 +2,9 @@
 
 from results import printed
 from results.collect import Run
-from results.diverged import diverged_runs
+from results.diverged import diverged
 from results.notes import about, one_seed
-from results.numbers import Accuracies, evaluated
+from results.numbers import Accuracies, evaluated, numbers_of
 from results.render import Table
 from results.tables.rows import (
     RANGE,
@@ -34,7 +34,7 @@ def cross_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Table:
         RunError: an evaluation is not of the finished run's best checkpoint on the run's own data.
     """
     cells = evaluated(runs)
-    wrong = {(run.arch, run.padding, run.seed) for run in diverged_runs(runs, ("best",))}
+    wrong = diverged(numbers_of(runs, "best"))
     shown = seed_columns([run for run in runs if run.finished and run.evaluations], seeds)
     diffs = tested(cells, lambda key: None if key[1] == key[2] else (*key[:2], key[1]), seeds)
     rows = []

@@ -6,7 +6,7 @@ from functools import partial
 from results.collect import Run, of_task, read_mirrored
 from results.diverged import with_and_without
 from results.mode_scores import READINGS
-from results.numbers import Measure
+from results.numbers import MEASURES, Measure
 from results.render import Table
 from results.statistics import StdevFormula
 from results.tables.accuracy import accuracy_table
@@ -35,7 +35,7 @@ def make_tables(
     made = []
     if images := of_task(runs, "classification"):
         wanted = seeds or SEEDS["classification"]
-        for measure in ("best", "last5_avg"):
+        for measure in MEASURES:
             make = partial(_accuracies, measure, wanted, formula, columns)
             made += with_and_without(images, measure, make)
         made += with_and_without(images, "best", partial(_crossed, wanted, columns))

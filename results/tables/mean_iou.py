@@ -18,6 +18,7 @@ from results.tables.rows import (
     Columns,
     average_cells,
     cell,
+    highest,
     in_range,
     incomplete,
     mean,
@@ -25,6 +26,7 @@ from results.tables.rows import (
     seed_columns,
     seed_names,
     tested,
+    to_zero,
     without,
 )
 
@@ -40,7 +42,7 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
     numbers = miou_numbers(runs)
     shown = seed_columns(runs, seeds)
     wrong = diverged(numbers)
-    diffs = tested(numbers, lambda key: None if key[2] == "zero" else (*key[:2], "zero"), seeds)
+    diffs = tested(numbers, to_zero, seeds)
     rows = []
     for key, values in numbers.items():
         split, arch, padding = key
@@ -54,8 +56,7 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
     if columns == "paper":
         rows = without(rows, _OURS)
     names = tuple(rows[0]) if rows else ("Network", "split")
-    means = {key: mean(values) for key, values in numbers.items() if values}
-    best = {key[:2]: max(v for k, v in means.items() if k[:2] == key[:2]) for key in means}
+    top = highest(numbers)
     return Table(
         name="table_5_miou",
         title="Table 5: best mIoU (%), of whole images",
@@ -63,11 +64,7 @@ def mean_iou_table(runs: list[Run], seeds: int, columns: Columns = "all") -> Tab
         columns=names,
         rows=tuple(tuple(row.values()) for row in rows),
         notes=_notes(runs, numbers, methods(rows, columns) + (_SOURCES,) * (columns == "all")),
-        bold=frozenset(
-            (i, names.index("mean"))
-            for i, key in enumerate(numbers)
-            if key in means and means[key] == best[key[:2]]
-        ),
+        bold=frozenset((i, names.index("mean")) for i, key in enumerate(numbers) if key in top),
     )
 
 

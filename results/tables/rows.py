@@ -84,6 +84,20 @@ def tested(
     }
 
 
+def to_zero(key: Key) -> Key | None:
+    """Return the row of zero padding that one is compared with; a key ends with the padding."""
+    return None if key[-1] == "zero" else (*key[:-1], "zero")
+
+
+def highest(numbers: Mapping[Key, Values]) -> set[Key]:
+    """Return the rows of the highest mean of each network (and split), which the paper has bold."""
+    means = {key: fmean(values.values()) for key, values in numbers.items() if values}
+    best: dict[Key, float] = {}
+    for key, value in means.items():
+        best[key[:-1]] = max(best.get(key[:-1], value), value)
+    return {key for key, value in means.items() if value == best[key[:-1]]}
+
+
 def in_range(known: Iterable[float], ours: float | None) -> str:
     """Return whether our mean lies among the paper's runs, '' where there is one of the two."""
     known = list(known)

@@ -14,8 +14,10 @@ from results import printed
 from results.__main__ import main
 from results.collect import collect
 from results.figures.curves import curves
+from results.findings import POOLED
 from results.render import Table, render
-from results.tables.claims import BEATS, ONE_RUN, POOLED, SOONER, STEADIER, SUFFERS, claims_table
+from results.section_4_1 import BEATS, ONE_RUN, SOONER, STEADIER, SUFFERS
+from results.tables.claims import claims_table
 from results.tables.epochs import epochs_table
 from results.tables.errata import errata_table
 from tests.conftest import ROOT
@@ -145,6 +147,10 @@ def test_command_line(papers_runs, tmp_path, main_of):  # noqa: F811
     assert code == 0
     rows_ = [line.split("|") for line in text.splitlines() if line.startswith("| resnet50_")]
     assert {cells[2].strip() for cells in rows_ if len(cells) == 9} == {"74.9"}
+    for accuracy in ("749", "nan", "-1", "high"):
+        code, _, told = main_of(run, "claims", "--accuracy", accuracy)
+        assert code == 2
+        assert f"{accuracy}: an accuracy is from 0 to 100 percent" in told
     code, _, told = main_of(run, "tables", "--seeds", "0")
     assert code == 2
     assert "a row needs one run at least" in told

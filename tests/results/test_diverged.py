@@ -13,7 +13,8 @@ from results.figures.make import make_figures
 from results.figures.where import where
 from results.known import gained, zero_and_partial
 from results.predictions import predictions
-from results.tables.claims import BEATS, claims_table
+from results.section_4_1 import BEATS
+from results.tables.claims import claims_table
 from results.tables.epochs import epochs_table
 from results.tables.figure_numbers import known_tables
 from results.tables.inventory import ledger_table
